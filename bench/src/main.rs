@@ -1,0 +1,80 @@
+//! Side-by-side benchmarks: each prints the figures of RESULTS.md, measured beside its peer in the same run.
+//!
+//! `cargo run --release -p bench -- all` runs everything; each command alone runs its part.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::indexing_slicing)]
+
+mod classify;
+mod known;
+mod many;
+mod one_core;
+mod start;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+struct Bench {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Decode to labels: one core beside Pillow + onnxruntime, then all cores on a folder
+    Classify {
+        /// Seconds of each round
+        #[arg(long, default_value_t = 10.0)]
+        seconds: f64,
+        /// Rounds of each side
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+    },
+    /// What `classify` runs on one core
+    #[command(hide = true)]
+    OneCore { seconds: f64, pictures: Vec<std::path::PathBuf> },
+    /// `POST /v1/images` of a known 70 KB picture at a constant rate
+    Known {
+        /// Requests a second
+        #[arg(long, default_value_t = 500)]
+        rate: u32,
+        /// How long
+        #[arg(long, default_value_t = 20)]
+        seconds: u32,
+    },
+    /// Time to `ready`, memory when idle and over many requests
+    Start {
+        /// Requests after which the memory is read again
+        #[arg(long, default_value_t = 50_000)]
+        requests: usize,
+    },
+    /// `label` over growing folders of small files: time and memory
+    Many {
+        /// Files in the largest folder
+        #[arg(long, default_value_t = 100_000)]
+        files: usize,
+    },
+    /// Everything, with the default figures
+    All,
+}
+
+fn main() {
+    common::http::use_ring();
+    match Bench::parse().command {
+        Command::Classify { seconds, rounds } => classify::run(seconds, rounds),
+        Command::OneCore { seconds, pictures } => one_core::run(seconds, &pictures),
+        Command::Known { rate, seconds } => known::run(rate, seconds),
+        Command::Start { requests } => start::run(requests),
+        Command::Many { files } => many::run(files),
+        Command::All => {
+            classify::run(10.0, 5);
+            known::run(500, 20);
+            start::run(50_000);
+            many::run(100_000);
+        }
+    }
+}
+
+/// The middle of some figures.
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}

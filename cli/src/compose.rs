@@ -1,0 +1,76 @@
+//! The composition root of the local mode: which adapter stands behind which port.
+
+use std::sync::Arc;
+
+use common::{
+    detectors::{Cached, Remote},
+    error::Result,
+    intake::Intake,
+    pipeline::Pipeline,
+    ports::Detect,
+    request::Cloud,
+    source::{FetchLimits, SourcePolicy, SystemResolver, WebFetcher},
+};
+use detector_local::LocalDetector;
+use local::Local;
+
+use crate::{
+    config::{Detector, Settings},
+    model,
+    sources::Sources,
+};
+
+/// Answers kept in memory: one is about a kilobyte.
+const ANSWERS: usize = 4096;
+
+/// The pipeline and the pieces of the machine's cloud that a command may need besides.
+pub(crate) struct Composed {
+    pub(crate) pipeline: Pipeline,
+    pub(crate) local: Local,
+}
+
+/// For `up`: the only one of its kind on the data folder.
+pub(crate) async fn exclusive(settings: &Settings) -> Result<Composed> {
+    compose(settings, Local::open(&settings.data, &settings.limits)?).await
+}
+
+/// For commands that may run beside `up`.
+pub(crate) async fn shared(settings: &Settings) -> Result<Composed> {
+    compose(settings, Local::open_shared(&settings.data, &settings.limits)?).await
+}
+
+async fn compose(settings: &Settings, local: Local) -> Result<Composed> {
+    let intake = Intake::new(settings.limits);
+    let detect = Arc::new(Cached::new(detector(settings, intake.clone()).await?, ANSWERS));
+    let policy = SourcePolicy::new(settings.allow_source.clone());
+    let limits = FetchLimits { max_bytes: settings.limits.max_bytes, ..FetchLimits::default() };
+    let fetch = Sources {
+        web: Arc::new(WebFetcher::new(policy, limits, Arc::new(SystemResolver))?),
+        bucket: Arc::new(local.bucket.clone()),
+        max_bytes: settings.limits.max_bytes,
+    };
+    let ledger = Arc::new(local.ledger.clone());
+    let pipeline = Pipeline {
+        cloud: Cloud::Local,
+        intake,
+        fetch: Arc::new(fetch),
+        detect,
+        ledger: ledger.clone(),
+        archive: ledger.clone(),
+        inbox: ledger.clone(),
+        outbox: ledger,
+        publish: Arc::new(local.topics.clone()),
+        store: Arc::new(local.bucket.clone()),
+    };
+    Ok(Composed { pipeline, local })
+}
+
+async fn detector(settings: &Settings, intake: Intake) -> Result<Arc<dyn Detect>> {
+    Ok(match &settings.detector {
+        Detector::Local => {
+            model::pull_if_missing(settings).await?;
+            Arc::new(LocalDetector::open(&settings.cache, &settings.model, intake)?)
+        }
+        Detector::Remote(url) => Arc::new(Remote::new(url)?),
+    })
+}

@@ -1,0 +1,326 @@
+//! Settings: flags over environment over `crosslens.toml`, every problem named at once. The only place that reads the
+//! environment.
+
+mod layers;
+
+use std::{
+    collections::BTreeMap,
+    fmt::Display,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
+
+use clap::Args;
+use common::{
+    error::Result,
+    http::{Callers, Guard},
+    intake::Limits,
+    source::HostPort,
+};
+use detector_local::ModelConfig;
+use local::Retries;
+use reqwest::Url;
+use secrecy::SecretString;
+
+use layers::Layers;
+
+/// What every command understands. Each may stand in the environment as `CROSSLENS_NAME`, or in `crosslens.toml`.
+#[derive(Debug, Default, Clone, Args)]
+pub(crate) struct Flags {
+    /// Settings file [default: ./crosslens.toml where it exists]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where everything is kept [default: the user's data folder]
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<String>,
+    /// Who answers: `local` (the embedded model) or the URL of another Crosslens detector [default: local]
+    #[arg(long, global = true, value_name = "local|URL")]
+    detector: Option<String>,
+    /// Lets images be fetched from this address although it is a local one or has another port; for development
+    #[arg(long, global = true, value_name = "HOST:PORT")]
+    allow_source: Vec<String>,
+    /// An ONNX classifier to use instead of the embedded one
+    #[arg(long, global = true, value_name = "FILE")]
+    model: Option<String>,
+    /// The class names of --model, one a line
+    #[arg(long, global = true, value_name = "FILE")]
+    labels: Option<String>,
+}
+
+/// What only `up` understands.
+#[derive(Debug, Default, Clone, Args)]
+pub(crate) struct UpFlags {
+    /// Where to listen; port 0 takes a free one [default: 127.0.0.1:8080, or $PORT]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+    /// Serves everybody who reaches a listener that is not loopback
+    #[arg(long)]
+    allow_unauthenticated: bool,
+    /// Requests that work at a time [default: 32]
+    #[arg(long, value_name = "N")]
+    concurrency: Option<String>,
+    /// Requests that wait for a place; more are answered 429 [default: 256]
+    #[arg(long, value_name = "N")]
+    queue: Option<String>,
+    /// The most that one request may take, in seconds [default: 30]
+    #[arg(long, value_name = "SECONDS")]
+    deadline: Option<String>,
+    /// Forgets analyses after so many days [default: never]
+    #[arg(long, value_name = "DAYS")]
+    retention: Option<String>,
+    /// Posts every event of a topic to this URL until it is taken: NAME=TOPIC=URL; may be repeated
+    #[arg(long, value_name = "NAME=TOPIC=URL")]
+    webhook: Vec<String>,
+}
+
+/// Settings of every command.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) data: PathBuf,
+    pub(crate) cache: PathBuf,
+    pub(crate) detector: Detector,
+    pub(crate) allow_source: Vec<HostPort>,
+    pub(crate) model: ModelConfig,
+    pub(crate) limits: Limits,
+    pub(crate) log_filter: String,
+    pub(crate) log_format: common::log::Format,
+}
+
+/// Settings of `up`.
+#[derive(Debug, Clone)]
+pub(crate) struct UpSettings {
+    pub(crate) common: Settings,
+    pub(crate) listen: SocketAddr,
+    pub(crate) guard: Guard,
+    pub(crate) callers: Callers,
+    pub(crate) concurrency: usize,
+    pub(crate) queue: usize,
+    pub(crate) deadline: Duration,
+    pub(crate) retention: Option<Duration>,
+    pub(crate) webhooks: Vec<Webhook>,
+    /// How often and when a failed delivery is tried again.
+    pub(crate) retries: Retries,
+}
+
+/// Who answers.
+#[derive(Debug, Clone)]
+pub(crate) enum Detector {
+    /// The embedded model, or the user's own.
+    Local,
+    /// Another Crosslens detector.
+    Remote(Url),
+}
+
+/// A named consumer that takes events over HTTP.
+#[derive(Debug, Clone)]
+pub(crate) struct Webhook {
+    pub(crate) name: String,
+    pub(crate) topic: String,
+    pub(crate) url: Url,
+}
+
+impl FromStr for Detector {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "local" => Ok(Detector::Local),
+            url => http_url(url).map(Detector::Remote).map_err(|problem| format!("`local` or a URL: {problem}")),
+        }
+    }
+}
+
+impl FromStr for Webhook {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let form = "write NAME=TOPIC=URL, as in shop=image_labelled=http://127.0.0.1:9000/labels";
+        let (name, rest) = text.split_once('=').ok_or(form)?;
+        let (topic, url) = rest.split_once('=').ok_or(form)?;
+        if common::event::Topic::from_name(topic).is_none() {
+            return Err(format!("there is no topic {topic}"));
+        }
+        Ok(Self { name: name.to_owned(), topic: topic.to_owned(), url: http_url(url)? })
+    }
+}
+
+fn http_url(text: &str) -> Result<Url, String> {
+    let url: Url = text.parse().map_err(|error| format!("{error}"))?;
+    if matches!(url.scheme(), "http" | "https") { Ok(url) } else { Err("write http:// or https://".to_owned()) }
+}
+
+/// The environment, as a value, so that tests need not touch the real one.
+pub(crate) type Environment = BTreeMap<String, String>;
+
+/// The process's environment; variables that are not text are left out.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub(crate) fn environment() -> Environment {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+impl Settings {
+    /// Settings of a command other than `up`.
+    pub(crate) fn resolve(flags: &Flags, environment: &Environment) -> Result<Self> {
+        let mut layers = Layers::new(flags, environment)?;
+        let settings = Self::read(&mut layers, flags);
+        layers.known(&[
+            "listen",
+            "allow_unauthenticated",
+            "concurrency",
+            "queue",
+            "deadline",
+            "retention",
+            "webhook",
+            "retry_first_ms",
+        ]);
+        layers.settle(settings)
+    }
+
+    fn read(layers: &mut Layers<'_>, flags: &Flags) -> Self {
+        let home = Home::find(layers.environment);
+        let path = |text: &str| Ok::<_, String>(PathBuf::from(text));
+        let defaults = Limits::default();
+        Self {
+            data: layers.one("data", flags.data.as_deref(), path).unwrap_or(home.data),
+            cache: layers.one("cache", None, path).unwrap_or(home.cache),
+            detector: layers.one("detector", flags.detector.as_deref(), str::parse).unwrap_or(Detector::Local),
+            allow_source: layers.many("allow_source", &flags.allow_source, |text| {
+                text.parse::<HostPort>().map_err(|error| error.message().to_owned())
+            }),
+            model: ModelConfig {
+                model: layers.one("model", flags.model.as_deref(), path),
+                labels: layers.one("labels", flags.labels.as_deref(), path),
+                onnxruntime: layers.one("onnxruntime", None, path),
+                side: layers.one("model_side", None, number),
+                shorter: layers.one("model_shorter", None, number),
+                mean: layers.one("model_mean", None, str::parse),
+                std: layers.one("model_std", None, str::parse),
+                layout: layers.one("model_layout", None, str::parse),
+                softmax: layers.one("model_softmax", None, str::parse::<bool>),
+            },
+            limits: Limits {
+                max_bytes: layers.one("max_bytes", None, number).unwrap_or(defaults.max_bytes),
+                max_pixels: layers.one("max_pixels", None, number).unwrap_or(defaults.max_pixels),
+                memory_budget: layers.one("memory_budget", None, number).unwrap_or(defaults.memory_budget),
+            },
+            log_filter: layers.environment.get("RUST_LOG").cloned().unwrap_or_else(|| "info".to_owned()),
+            log_format: layers.one("log", None, log_format).unwrap_or_default(),
+        }
+    }
+}
+
+impl UpSettings {
+    /// Settings of `up`.
+    pub(crate) fn resolve(flags: &Flags, up: &UpFlags, environment: &Environment) -> Result<Self> {
+        let mut layers = Layers::new(flags, environment)?;
+        let common = Settings::read(&mut layers, flags);
+        let port = layers.environment.get("PORT").map(|port| format!("127.0.0.1:{port}"));
+        let listen = layers.one("listen", up.listen.as_deref(), str::parse::<SocketAddr>);
+        let listen = listen.or_else(|| layers.parsed("PORT", &port?, str::parse::<SocketAddr>));
+        let listen = listen.unwrap_or_else(|| SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 8080));
+        let open = layers.one("allow_unauthenticated", up.allow_unauthenticated.then_some("true"), str::parse::<bool>);
+        let keys = layers.many("api_keys", &[], |key| match key.len() {
+            16.. => Ok(SecretString::from(key)),
+            _ => Err("a key has at least 16 characters".to_owned()),
+        });
+        let loopback = listen.ip().is_loopback();
+        let callers = if keys.is_empty() { Callers::Anybody } else { Callers::Keys(keys.into()) };
+        if !loopback && matches!(callers, Callers::Anybody) && open != Some(true) {
+            layers.problem(format!(
+                "{listen} is not a loopback address: set CROSSLENS_API_KEYS so that callers authenticate, or say --allow-unauthenticated"
+            ));
+        }
+        let guarded = loopback && matches!(callers, Callers::Anybody);
+        let seconds = |text: &str| number::<u64>(text).map(Duration::from_secs);
+        let milliseconds = |text: &str| number::<u64>(text).map(Duration::from_millis);
+        let days = |text: &str| number::<u64>(text).map(|days| Duration::from_secs(days.saturating_mul(86_400)));
+        let settings = Self {
+            listen,
+            guard: if guarded { Guard::Loopback } else { Guard::Off },
+            callers,
+            concurrency: layers.one("concurrency", up.concurrency.as_deref(), number).unwrap_or(32),
+            queue: layers.one("queue", up.queue.as_deref(), number).unwrap_or(256),
+            deadline: layers.one("deadline", up.deadline.as_deref(), seconds).unwrap_or(Duration::from_secs(30)),
+            retention: layers.one("retention", up.retention.as_deref(), days),
+            webhooks: layers.many("webhook", &up.webhook, str::parse),
+            retries: Retries {
+                first: layers.one("retry_first_ms", None, milliseconds).unwrap_or(Retries::default().first),
+                ..Retries::default()
+            },
+            common,
+        };
+        layers.settle(settings)
+    }
+}
+
+/// A whole number from 1.
+fn number<N: FromStr<Err: Display> + PartialOrd + From<u8>>(text: &str) -> Result<N, String> {
+    match text.parse::<N>() {
+        Ok(number) if number >= N::from(1) => Ok(number),
+        Ok(_) => Err("must be at least 1".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn log_format(text: &str) -> Result<common::log::Format, String> {
+    match text {
+        "auto" => Ok(common::log::Format::Auto),
+        "json" => Ok(common::log::Format::Json),
+        "text" => Ok(common::log::Format::Text),
+        _ => Err("auto, json or text".to_owned()),
+    }
+}
+
+/// The user's folders by the XDG base directory rules.
+struct Home {
+    data: PathBuf,
+    cache: PathBuf,
+}
+
+impl Home {
+    fn find(environment: &Environment) -> Self {
+        let folder = |name: &str, below: &str| {
+            let own = environment.get(name).map(PathBuf::from).filter(|path| path.is_absolute());
+            let home = environment.get("HOME").map(|home| Path::new(home).join(below));
+            own.or(home).unwrap_or_else(|| PathBuf::from(".")).join("crosslens")
+        };
+        Self { data: folder("XDG_DATA_HOME", ".local/share"), cache: folder("XDG_CACHE_HOME", ".cache") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(pairs: &[(&str, &str)]) -> Environment {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn flags_win_over_the_environment() {
+        let up = UpFlags { listen: Some("127.0.0.1:1".into()), ..UpFlags::default() };
+        let environment = environment(&[("CROSSLENS_LISTEN", "127.0.0.1:2"), ("CROSSLENS_QUEUE", "7")]);
+        let settings = UpSettings::resolve(&Flags::default(), &up, &environment).unwrap();
+        assert_eq!((settings.listen.port(), settings.queue), (1, 7));
+    }
+
+    #[test]
+    fn every_problem_is_named_at_once() {
+        let flags = Flags { detector: Some("ftp://x".into()), ..Flags::default() };
+        let environment = environment(&[("CROSSLENS_LISTEN", "0.0.0.0:80"), ("CROSSLENS_QUEUE", "0")]);
+        let error = UpSettings::resolve(&flags, &UpFlags::default(), &environment).unwrap_err();
+        for part in ["--detector", "CROSSLENS_QUEUE", "--allow-unauthenticated"] {
+            assert!(error.message().contains(part), "{part} in {}", error.message());
+        }
+    }
+
+    #[test]
+    fn keys_open_a_listener_and_are_never_shown() {
+        let keys = environment(&[("CROSSLENS_LISTEN", "0.0.0.0:80"), ("CROSSLENS_API_KEYS", "0123456789abcdef")]);
+        let settings = UpSettings::resolve(&Flags::default(), &UpFlags::default(), &keys).unwrap();
+        assert_eq!(settings.guard, Guard::Off);
+        assert!(!format!("{settings:?}").contains("0123456789abcdef"));
+    }
+}

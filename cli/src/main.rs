@@ -1,0 +1,89 @@
+//! The `crosslens` binary: one file per command.
+
+mod check_uri;
+mod compose;
+mod config;
+mod events;
+mod export;
+mod label;
+mod model;
+mod page;
+mod sources;
+mod up;
+mod uploads;
+mod webhook;
+
+use std::{io::Write, process::ExitCode};
+
+use clap::{CommandFactory, Parser, Subcommand};
+use common::{error::Result, log};
+
+use config::{Flags, Settings, UpFlags, UpSettings, environment};
+
+/// Labels for images, handed reliably to everything that waits for them.
+#[derive(Debug, Parser)]
+#[command(name = "crosslens", version, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    flags: Flags,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs everything on this machine: HTTP, a watched folder, a page, the ledger and the topics
+    Up(UpFlags),
+    /// Labels files, folders and URLs
+    Label(label::LabelArgs),
+    /// Says whether an image source would be opened, and why not, without any network
+    CheckUri(check_uri::CheckUriArgs),
+    /// Follows events, and brings failed deliveries back
+    Events(events::EventsArgs),
+    /// Writes all analyses
+    Export(export::ExportArgs),
+    /// Fetches the embedded model, or tells about it
+    Model(model::ModelArgs),
+    /// Writes a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli).await {
+        Ok(code) => code,
+        Err(error) => {
+            let causes = error.causes();
+            let because = if causes.is_empty() { String::new() } else { format!(" ({causes})") };
+            let _ = writeln!(std::io::stderr(), "crosslens: {}{because}", error.message());
+            ExitCode::from(if error.kind() == common::error::Kind::InvalidRequest { 2 } else { 1 })
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<ExitCode> {
+    let environment = environment();
+    if let Command::Up(flags) = &cli.command {
+        let settings = UpSettings::resolve(&cli.flags, flags, &environment)?;
+        log::init(settings.common.log_format, &settings.common.log_filter)?;
+        return up::run(settings).await;
+    }
+    let settings = Settings::resolve(&cli.flags, &environment)?;
+    log::init(settings.log_format, environment.get("RUST_LOG").map_or("warn", String::as_str))?;
+    match cli.command {
+        Command::Up(_) => Ok(ExitCode::SUCCESS),
+        Command::Label(args) => label::run(args, settings).await,
+        Command::CheckUri(args) => check_uri::run(args, &settings),
+        Command::Events(args) => events::run(args, &settings).await,
+        Command::Export(args) => export::run(args, &settings).await,
+        Command::Model(args) => model::run(args, &settings).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "crosslens", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! `crosslens up`: a whole Crosslens on one machine.
+
+use std::{io::Write, process::ExitCode, sync::Arc, time::Duration};
+
+use axum::{Router, routing::get};
+use common::{
+    analysis::Feature,
+    error::{Error, Kind, Result},
+    http::{Admission, Callers, Drain, Front, api, install_metrics, layers, serve, terminated},
+    pipeline::Pipeline,
+    request::Cloud,
+    sample::SAMPLE,
+};
+use local::{From, OBJECT_CREATED, Subscription};
+use tokio::{net::TcpListener, sync::watch, time::interval};
+use tracing::{error, warn};
+
+use crate::{
+    compose::{self, Composed},
+    config::{Detector, UpSettings},
+    page::{self, Live},
+    uploads::{self, Labeller},
+    webhook::Webhook,
+};
+
+/// The most that requests under way may take once a stop was asked for.
+const DRAIN: Duration = Duration::from_secs(10);
+/// How often the outbox is swept; what is younger than this is being published by its own request.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// Serves until SIGTERM or Ctrl-C.
+pub(crate) async fn run(settings: UpSettings) -> Result<ExitCode> {
+    let listener = TcpListener::bind(settings.listen).await.map_err(|cause| busy(&settings, &cause))?;
+    let address = listener.local_addr().map_err(common::error::internal)?;
+    let composed = compose::exclusive(&settings.common).await?;
+    composed.pipeline.sweep(Duration::ZERO).await?;
+    let consumers = consumers(&settings, &composed).await?;
+    let watch = composed.local.watch()?;
+    let (stop, stopping) = watch::channel(false);
+    let housekeeping = tokio::spawn(keep_house(composed.pipeline.clone(), composed.local.clone(), settings.retention));
+    let app = app(&settings, &composed, stopping)?;
+
+    welcome(&settings, &format!("http://{address}"));
+    let stopped = async {
+        terminated().await;
+        stop.send_replace(true);
+    };
+    let drain = serve(listener, app, stopped, DRAIN).await;
+    housekeeping.abort();
+    drop(watch);
+    for consumer in consumers {
+        consumer.stop().await;
+    }
+    if drain == Drain::Cut {
+        warn!("some requests were cut: they took longer than {DRAIN:?}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn app(settings: &UpSettings, composed: &Composed, stopping: watch::Receiver<bool>) -> Result<Router> {
+    let metrics = install_metrics()?;
+    let front = Front {
+        pipeline: composed.pipeline.clone(),
+        index: Some(Arc::new(composed.local.ledger.clone())),
+        sample: SAMPLE,
+        deadline: settings.deadline,
+        admission: Admission::new(settings.concurrency, settings.queue),
+    };
+    let uploads = uploads::routes(composed.local.bucket.clone(), settings.common.limits.max_bytes);
+    let mut routes = api(&front)
+        .merge(layers::admitted(uploads, &front.admission, front.deadline))
+        .merge(page::routes(Live { topics: composed.local.topics.clone(), stopping }));
+    // Figures are nothing for strangers.
+    if settings.listen.ip().is_loopback() || matches!(settings.callers, Callers::Keys(_)) {
+        routes = routes.route("/metrics", get(async move || metrics.render()));
+    }
+    Ok(layers::wrap(routes, Cloud::Local, settings.guard, settings.callers.clone()))
+}
+
+/// The labeller of uploads, and one consumer for each webhook.
+async fn consumers(settings: &UpSettings, composed: &Composed) -> Result<Vec<Subscription>> {
+    let topics = &composed.local.topics;
+    let labeller = Labeller { pipeline: composed.pipeline.clone(), bucket: composed.local.bucket.clone() };
+    let at_a_time = std::thread::available_parallelism().map_or(4, usize::from) * 4;
+    let retries = settings.retries;
+    let label =
+        topics.subscribe("label", &[OBJECT_CREATED], From::Start, at_a_time, retries, Arc::new(labeller)).await?;
+    let mut consumers = vec![label];
+    for hook in &settings.webhooks {
+        let handler = Arc::new(Webhook::new(hook.url.clone())?);
+        consumers.push(topics.subscribe(&hook.name, &[&hook.topic], From::Start, 4, retries, handler).await?);
+    }
+    Ok(consumers)
+}
+
+/// Publishes what a failure kept back, and forgets what is older than the retention.
+async fn keep_house(pipeline: Pipeline, local: local::Local, retention: Option<Duration>) {
+    let mut ticks = interval(SWEEP);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = pipeline.sweep(SWEEP).await {
+            error!(%error, cause = error.causes(), "recorded events are not published yet");
+        }
+        if let Some(retention) = retention
+            && let Err(error) = local.purge(retention).await
+        {
+            error!(%error, cause = error.causes(), "what is older than the retention is not forgotten yet");
+        }
+    }
+}
+
+fn busy(settings: &UpSettings, cause: &std::io::Error) -> Error {
+    let listen = settings.listen;
+    let hint = "choose another address with --listen, or 127.0.0.1:0 for a free port";
+    Error::new(Kind::Unavailable, format!("cannot listen on {listen}: {cause}; {hint}"))
+}
+
+/// What somebody who starts it wants to know, on standard output; logs go to standard error.
+fn welcome(settings: &UpSettings, url: &str) {
+    let bucket = settings.common.data.join("bucket");
+    let can = match &settings.common.detector {
+        Detector::Local => {
+            let cannot =
+                Feature::ALL.iter().filter(|feature| **feature != Feature::Labels).map(|feature| feature.name());
+            let cannot = cannot.collect::<Vec<_>>().join(", ");
+            format!("labels by the embedded model, on this machine; it cannot tell {cannot}")
+        }
+        Detector::Remote(url) => format!("whatever the detector at {} can tell", url.host_str().unwrap_or_default()),
+    };
+    let text = format!(
+        "ready {url}\n\
+         \n\
+         answers   {can}\n\
+         keeps     everything in {}\n\
+         \n\
+         try       open {url} and drop a picture\n\
+         \u{20}         curl --data-binary @picture.jpg {url}/v1/images\n\
+         \u{20}         cp picture.jpg {}\n\
+         \u{20}         crosslens label picture.jpg\n\
+         \u{20}         crosslens events tail\n",
+        settings.common.data.display(),
+        bucket.display(),
+    );
+    // Nobody reading is no reason to stop.
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    let _ = std::io::stdout().flush();
+}

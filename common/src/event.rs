@@ -1,0 +1,176 @@
+//! What is told to everybody who waits: CloudEvents 1.0 in their JSON form, on named topics.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    analysis::Analysis,
+    error::Error,
+    request::{Cloud, ImageId},
+};
+
+/// Where events are published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Topic {
+    /// An analysis is there.
+    ImageLabelled,
+    /// The pipeline gave an image up.
+    ImageFailed,
+}
+
+impl Topic {
+    /// Every topic.
+    pub const ALL: [Topic; 2] = [Topic::ImageLabelled, Topic::ImageFailed];
+
+    /// The topic's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Topic::ImageLabelled => "image_labelled",
+            Topic::ImageFailed => "image_failed",
+        }
+    }
+
+    /// The CloudEvents `type` of what is published here.
+    pub const fn event_type(self) -> &'static str {
+        match self {
+            Topic::ImageLabelled => "dev.crosslens.image.labelled.v1",
+            Topic::ImageFailed => "dev.crosslens.image.failed.v1",
+        }
+    }
+
+    /// The second half of an event's identity, `id:kind`.
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Topic::ImageLabelled => "labelled",
+            Topic::ImageFailed => "failed",
+        }
+    }
+
+    /// Finds a topic by its exact name.
+    pub fn from_name(name: &str) -> Option<Topic> {
+        Topic::ALL.into_iter().find(|topic| topic.name() == name)
+    }
+}
+
+/// Why an image was given up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Failure {
+    /// The image's id.
+    #[schema(value_type = String)]
+    pub id: ImageId,
+    /// Where it came from, without query, fragment or credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The suffix of the problem's `type`, as in `undecodable-image`.
+    pub problem: String,
+    /// One sentence for people.
+    pub detail: String,
+}
+
+impl Failure {
+    /// What anybody may know of the error.
+    pub fn new(id: &ImageId, source: Option<String>, error: &Error) -> Self {
+        let (problem, detail) = (error.kind().slug().to_owned(), error.message().to_owned());
+        Self { id: id.clone(), source, problem, detail }
+    }
+}
+
+/// What an event is about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum Payload {
+    /// On `image_labelled`.
+    Labelled(Box<Analysis>),
+    /// On `image_failed`.
+    Failed(Failure),
+}
+
+/// A CloudEvents 1.0 envelope.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Event {
+    /// Always `1.0`.
+    pub specversion: String,
+    /// `id:kind`; the same for every delivery of the same event.
+    pub id: String,
+    /// The CloudEvents type, as in `dev.crosslens.image.labelled.v1`.
+    pub r#type: String,
+    /// The deployment that published it, as in `/crosslens/local`.
+    pub source: String,
+    /// The image's id.
+    pub subject: String,
+    /// When it happened.
+    #[schema(value_type = String, format = DateTime)]
+    pub time: Timestamp,
+    /// Always `application/json`.
+    pub datacontenttype: String,
+    /// W3C trace context of the request behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+    /// What it is about.
+    pub data: Payload,
+}
+
+impl Event {
+    /// The event that says that an analysis is there.
+    pub fn labelled(cloud: Cloud, analysis: &Analysis, traceparent: Option<String>) -> Self {
+        let payload = Payload::Labelled(Box::new(analysis.clone()));
+        Self::new(cloud, Topic::ImageLabelled, &analysis.id, traceparent, payload)
+    }
+
+    /// The event that says that an image was given up.
+    pub fn failed(cloud: Cloud, failure: &Failure, traceparent: Option<String>) -> Self {
+        Self::new(cloud, Topic::ImageFailed, &failure.id, traceparent, Payload::Failed(failure.clone()))
+    }
+
+    fn new(cloud: Cloud, topic: Topic, id: &ImageId, traceparent: Option<String>, data: Payload) -> Self {
+        Self {
+            specversion: "1.0".to_owned(),
+            id: format!("{id}:{}", topic.kind()),
+            r#type: topic.event_type().to_owned(),
+            source: format!("/crosslens/{}", cloud.name()),
+            subject: id.to_string(),
+            time: Timestamp::now(),
+            datacontenttype: "application/json".to_owned(),
+            traceparent,
+            data,
+        }
+    }
+
+    /// The topic that it belongs on.
+    pub fn topic(&self) -> Topic {
+        match self.data {
+            Payload::Labelled(_) => Topic::ImageLabelled,
+            Payload::Failed(_) => Topic::ImageFailed,
+        }
+    }
+
+    /// What a subscription may filter by: `kind`, and for an analysis `provider` and `labels`.
+    pub fn attributes(&self) -> BTreeMap<&'static str, Attribute> {
+        let mut attributes = BTreeMap::from([("kind", Attribute::One(self.topic().kind().to_owned()))]);
+        if let Payload::Labelled(analysis) = &self.data {
+            attributes.insert("provider", Attribute::One(analysis.detector.provider.clone()));
+            let labels = analysis.findings.labels.iter().flatten();
+            attributes.insert("labels", Attribute::Many(labels.map(|label| label.description.clone()).collect()));
+            if let Some(safe) = &analysis.findings.safe_search
+                && let Ok(serde_json::Value::String(adult)) = serde_json::to_value(safe.adult)
+            {
+                attributes.insert("adult", Attribute::One(adult));
+            }
+        }
+        attributes
+    }
+}
+
+/// A filterable property of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Attribute {
+    /// A single word.
+    One(String),
+    /// Several words, any of which may match.
+    Many(Vec<String>),
+}

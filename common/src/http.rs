@@ -1,0 +1,35 @@
+//! The wire: the routes of the HTTP API, what wraps them, and the server. The same on every front.
+//!
+//! # Layout, in reading order
+//! `routes` is the whole API on one page; `layers` is what wraps a handler, in order; `problem` is how errors look;
+//! `serve` listens and drains. A front adds its own routes to [`routes::api`] before it wraps them.
+
+mod admission;
+mod caller;
+mod context;
+mod detect;
+mod detector;
+mod guard;
+mod health;
+mod images;
+pub mod layers;
+mod observe;
+pub mod openapi;
+pub mod problem;
+pub mod routes;
+mod serve;
+mod trace;
+
+pub use admission::Admission;
+pub use caller::Callers;
+pub use context::Context;
+pub use guard::Guard;
+pub use observe::install_metrics;
+pub use routes::{Front, api};
+pub use serve::{Drain, serve, terminated};
+
+/// Makes ring the process's TLS provider; later calls change nothing.
+pub fn use_ring() {
+    // The only failure is that a provider is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}

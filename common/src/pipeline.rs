@@ -1,0 +1,192 @@
+//! The product on one screen: one image, from left to right.
+//!
+//! admit → fetch → digest → claim in the ledger → detect → record (+ outbox) → publish
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use metrics::counter;
+use tokio::time::{Instant, error::Elapsed, sleep, timeout_at};
+use tracing::{Instrument, info_span, warn};
+
+use crate::{
+    analysis::Analysis,
+    error::{Error, Kind, Result},
+    event::{Event, Failure},
+    image::Image,
+    intake::Intake,
+    ports::{Archive, Claim, Claimed, Detect, Fetch, Inbox, Ledger, Outbox, Outcome, Publish, Store},
+    request::{Accepted, Cloud, ImageId, ImageRequest, ImageSource},
+};
+
+/// How long past its deadline a request keeps its claim, so that a record under way is never overtaken.
+const GRACE: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_millis(50);
+
+/// The pipeline and what it needs from the outside.
+#[derive(Clone)]
+#[allow(missing_docs)]
+pub struct Pipeline {
+    pub cloud: Cloud,
+    pub intake: Intake,
+    pub fetch: Arc<dyn Fetch>,
+    pub detect: Arc<dyn Detect>,
+    pub ledger: Arc<dyn Ledger>,
+    pub archive: Arc<dyn Archive>,
+    pub inbox: Arc<dyn Inbox>,
+    pub outbox: Arc<dyn Outbox>,
+    pub publish: Arc<dyn Publish>,
+    pub store: Arc<dyn Store>,
+}
+
+impl Pipeline {
+    /// Labels one image: the same request twice is worked on once, recorded once and published once.
+    pub async fn process(&self, request: &ImageRequest) -> Result<Analysis> {
+        let image = self.open(request).await?;
+        let id = request.id(self.cloud, image.digest());
+        let claim = match self.claim(&id, request).await? {
+            Claimed::Won(claim) => claim,
+            Claimed::Done(analysis) => return Ok(analysis.truncated(request.query.max_labels)),
+            Claimed::Failed(failure) => return Err(given_up(failure)),
+            Claimed::Busy(wait) => return Err(in_work(wait)),
+        };
+        let span = info_span!("image", image.id = %id, image.digest = %image.digest());
+        match timeout_at(request.deadline, self.answer(&id, &image, request))
+            .instrument(span)
+            .await
+            .unwrap_or_else(late)
+        {
+            Ok(analysis) => self.finish(&claim, request, analysis).await,
+            Err(error) => {
+                self.ledger.release(&claim).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Labels an image that nobody waits for: what fails for good is recorded and published as `image_failed`, and the
+    /// rest is returned, to be tried again.
+    pub async fn process_queued(&self, request: &ImageRequest) -> Result<()> {
+        match (self.process(request).await, request.early_id(self.cloud)) {
+            (Err(error), Some(id)) if error.is_permanent() => self.give_up(&id, request, &error).await,
+            (result, _) => result.map(|_| ()),
+        }
+    }
+
+    /// Keeps the bytes under `inbox/{id}` and promises the work: what a 202 stands on.
+    pub async fn accept(&self, request: &ImageRequest) -> Result<ImageId> {
+        let image = self.open(request).await?;
+        let id = request.id(self.cloud, image.digest());
+        let (source, query, caller) = (request.shown_source(), request.query.clone(), request.caller.clone());
+        let (request_id, traceparent) = (request.request_id.clone(), request.traceparent.clone());
+        self.inbox.accept(&Accepted { id: id.clone(), source, query, caller, request_id, traceparent }).await?;
+        if self.archive.state(&id).await? == Some(crate::ports::State::Pending) {
+            self.store.put(&format!("inbox/{id}"), image.bytes().clone()).await?;
+        }
+        Ok(id)
+    }
+
+    /// Publishes what was recorded and not yet published, oldest first; returns how many.
+    pub async fn sweep(&self, age: Duration) -> Result<usize> {
+        let events = self.outbox.unpublished(age, 500).await?;
+        for event in &events {
+            self.publish.publish(event).await?;
+            self.outbox.published(&event.id).await?;
+        }
+        Ok(events.len())
+    }
+
+    /// Bytes within the limits, their digest, type and size.
+    async fn open(&self, request: &ImageRequest) -> Result<Image> {
+        let bytes = match &request.source {
+            ImageSource::Bytes(bytes) => bytes.clone(),
+            source => self.fetch.fetch(source).await?,
+        };
+        self.intake.admit(bytes)
+    }
+
+    /// A concurrent twin of this request is waited for, not refused.
+    async fn claim(&self, id: &ImageId, request: &ImageRequest) -> Result<Claimed> {
+        loop {
+            let lease = request.time_left() + GRACE;
+            let claimed = self.ledger.claim(id, lease, request.query.publish).await?;
+            match claimed {
+                Claimed::Busy(wait) if request.time_left() > POLL => sleep(wait.min(POLL)).await,
+                settled => return Ok(settled),
+            }
+        }
+    }
+
+    /// An earlier answer for the same bytes, or the detector's.
+    async fn answer(&self, id: &ImageId, image: &Image, request: &ImageRequest) -> Result<Analysis> {
+        let (request_id, source) = (request.request_id.clone(), request.shown_source());
+        let features = &request.query.features;
+        if let Some(known) = self.archive.reusable(image.digest(), features, self.detect.id().as_ref()).await? {
+            counter!("crosslens_analyses_total", "origin" => "reused").increment(1);
+            return Ok(Analysis { id: id.clone(), request_id, source, ..known });
+        }
+        let started = Instant::now();
+        // A tenth is kept for saying what went wrong, or for keeping the work.
+        let detection = self.detect.detect(image, features, request.time_left().mul_f32(0.9)).await?;
+        counter!("crosslens_analyses_total", "origin" => "detected").increment(1);
+        Ok(Analysis {
+            id: id.clone(),
+            request_id,
+            digest: image.digest(),
+            source,
+            media_type: image.media_type(),
+            width: image.width(),
+            height: image.height(),
+            detector: detection.detector,
+            findings: detection.findings,
+            analyzed_at: Timestamp::now(),
+            duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        })
+    }
+
+    /// Analysis and event in one write; publishing may fail here, the sweep makes up for it.
+    async fn finish(&self, claim: &Claim, request: &ImageRequest, analysis: Analysis) -> Result<Analysis> {
+        let shown = analysis.clone().truncated(request.query.max_labels);
+        let event = request.query.publish.then(|| Event::labelled(self.cloud, &shown, request.traceparent.clone()));
+        self.ledger.record(claim, &request.query, Outcome::Done(Box::new(analysis)), event.as_ref()).await?;
+        self.tell(event.as_ref()).await;
+        Ok(shown)
+    }
+
+    async fn give_up(&self, id: &ImageId, request: &ImageRequest, error: &Error) -> Result<()> {
+        let claim = match self.claim(id, request).await? {
+            Claimed::Won(claim) => claim,
+            Claimed::Done(_) | Claimed::Failed(_) => return Ok(()),
+            Claimed::Busy(wait) => return Err(in_work(wait)),
+        };
+        let failure = Failure::new(id, request.shown_source(), error);
+        let event = Event::failed(self.cloud, &failure, request.traceparent.clone());
+        self.ledger.record(&claim, &request.query, Outcome::Failed(failure), Some(&event)).await?;
+        self.tell(Some(&event)).await;
+        Ok(())
+    }
+
+    async fn tell(&self, event: Option<&Event>) {
+        let Some(event) = event else { return };
+        let told = async {
+            self.publish.publish(event).await?;
+            self.outbox.published(&event.id).await
+        };
+        if let Err(error) = told.await {
+            warn!(event.id = %event.id, %error, cause = error.causes(), "not published yet, the sweep will try again");
+        }
+    }
+}
+
+fn in_work(wait: Duration) -> Error {
+    Error::new(Kind::Unavailable, "the same request is in work").after(wait)
+}
+
+fn late(_: Elapsed) -> Result<Analysis> {
+    Err(Error::new(Kind::DeadlineExceeded, "the deadline passed before the detector had answered"))
+}
+
+/// What was given up earlier, as the error that it was.
+fn given_up(failure: Failure) -> Error {
+    Error::new(Kind::from_slug(&failure.problem).unwrap_or(Kind::Internal), failure.detail)
+}

@@ -1,0 +1,20 @@
+//! The behaviour of each port as a test: `# Behavior` lists in code. For the tests of implementations only; every function
+//! here panics where an implementation does not behave.
+//!
+//! Ids are made anew in each run, so that a suite can run against a store that keeps things.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod archive;
+mod detect;
+mod index;
+mod ledger;
+mod publish;
+mod samples;
+mod storage;
+
+pub use archive::{archive, inbox};
+pub use detect::detect;
+pub use index::index;
+pub use ledger::{ledger, outbox};
+pub use publish::publish;
+pub use storage::{fetch, store};

@@ -1,0 +1,17 @@
+//! End-to-end tests against the real `crosslens` binary and real peers; one binary, one module per area.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stderr, missing_docs)]
+
+mod architecture;
+mod corpus;
+mod crash;
+mod events;
+mod faults;
+mod fetch_limits;
+mod http_api;
+mod label;
+mod label_many;
+mod model;
+mod page;
+mod published;
+mod ssrf;
+mod ssrf_witness;

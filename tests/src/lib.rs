@@ -1,0 +1,27 @@
+//! What the end-to-end tests stand on: the built binary, a running server, a Python with photographs, a real browser.
+//!
+//! Everything here is made on demand, once, and is safe under concurrent tests and concurrent test processes. Nothing here
+//! knows what a test expects; a helper that only one area needs lives with that area in `e2e/`.
+#![allow(clippy::expect_used, clippy::print_stderr)]
+
+mod binary;
+mod chromium;
+mod config;
+mod events;
+mod files;
+mod http;
+mod lock;
+mod process;
+mod python;
+mod server;
+
+pub use self::{
+    binary::{Cli, Ended, cache_dir, crosslens, model_cache, run},
+    chromium::{chromedriver, chromium, found_or_installed},
+    events::{Events, Sent},
+    files::{cases_dir, target_dir, workspace_root},
+    http::{Picture, client, numbered_picture, serve_picture},
+    process::{Memory, alive, memory, signal, wait_until, wait_until_async},
+    python::{photo, photos, python},
+    server::{Builder, Server},
+};

@@ -1,0 +1,63 @@
+//! A Python of the tests' own, with the real peers at exact versions, and the photographs that come with one of them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::OnceLock,
+};
+
+use crate::{
+    files::{target_dir, workspace_root},
+    lock,
+};
+
+/// The interpreter of `target/tests-venv`, which is made from `tests/requirements.txt` on first use and made anew when that
+/// file changes.
+pub fn python() -> &'static Path {
+    static MADE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    MADE.get_or_init(make).as_deref().unwrap_or_else(|error| panic!("the Python environment of the tests: {error}"))
+}
+
+fn make() -> Result<PathBuf, String> {
+    let (venv, requirements) = (target_dir().join("tests-venv"), workspace_root().join("tests/requirements.txt"));
+    let python = venv.join("bin/python");
+    let wanted = fs::read_to_string(&requirements).map_err(|error| format!("{}: {error}", requirements.display()))?;
+    lock::once(&target_dir().join("tests-venv.txt"), &wanted, || {
+        quiet(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
+        // Every package is listed, so nothing else is pulled in: scikit-image is here for its photographs, not to run.
+        let pip =
+            ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:"];
+        quiet(Command::new(&python).args(pip).arg("--requirement").arg(&requirements))
+    })?;
+    Ok(python)
+}
+
+fn quiet(command: &mut Command) -> Result<(), String> {
+    let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{command:?}: {error}"))?;
+    let said = || String::from_utf8_lossy(&output.stderr).into_owned();
+    if output.status.success() { Ok(()) } else { Err(format!("{command:?}: {}", said())) }
+}
+
+/// Real photographs: `astronaut.png`, `brick.png`, `chelsea.png`, `coffee.png`, `rocket.jpg` and what else scikit-image
+/// brings, sorted by name.
+pub fn photos() -> &'static [PathBuf] {
+    static FOUND: OnceLock<Vec<PathBuf>> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        let library = python().ancestors().nth(2).expect("the interpreter lies in bin of its environment").join("lib");
+        let is_photo = |path: &Path| {
+            let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+            matches!(extension, "png" | "jpg") && path.parent().is_some_and(|folder| folder.ends_with("skimage/data"))
+        };
+        let files = walkdir::WalkDir::new(library).sort_by_file_name().into_iter().filter_map(Result::ok);
+        let photos: Vec<PathBuf> = files.map(|file| file.into_path()).filter(|path| is_photo(path)).collect();
+        assert!(!photos.is_empty(), "scikit-image brought no pictures");
+        photos
+    })
+}
+
+/// One photograph by its file name.
+pub fn photo(name: &str) -> &'static Path {
+    let found = photos().iter().find(|path| path.ends_with(name));
+    found.unwrap_or_else(|| panic!("scikit-image has no picture {name}"))
+}
