@@ -4,12 +4,13 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use crate::{
     error::{Error, Kind, Result},
-    image::{Digest, MediaType},
-    request::ImageId,
+    image::{Digest, Image, MediaType},
+    request::{ImageId, ImageRequest},
 };
 
 /// The most labels that are ever kept or returned for one image.
@@ -311,6 +312,23 @@ pub struct Analysis {
 }
 
 impl Analysis {
+    /// What a detector, asked at `started`, has just said about a request's image.
+    pub fn of(id: ImageId, request: &ImageRequest, image: &Image, detection: Detection, started: Instant) -> Self {
+        Self {
+            id,
+            request_id: request.request_id.clone(),
+            digest: image.digest(),
+            source: request.shown_source(),
+            media_type: image.media_type(),
+            width: image.width(),
+            height: image.height(),
+            detector: detection.detector,
+            findings: detection.findings,
+            analyzed_at: Timestamp::now(),
+            duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
     /// Keeps the best `max_labels` labels.
     #[must_use]
     pub fn truncated(mut self, max_labels: u16) -> Self {

@@ -4,7 +4,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jiff::Timestamp;
 use metrics::counter;
 use tokio::time::{Instant, error::Elapsed, sleep, timeout_at};
 use tracing::{Instrument, info_span, warn};
@@ -119,29 +118,17 @@ impl Pipeline {
 
     /// An earlier answer for the same bytes, or the detector's.
     async fn answer(&self, id: &ImageId, image: &Image, request: &ImageRequest) -> Result<Analysis> {
-        let (request_id, source) = (request.request_id.clone(), request.shown_source());
         let features = &request.query.features;
         if let Some(known) = self.archive.reusable(image.digest(), features, self.detect.id().as_ref()).await? {
             counter!("crosslens_analyses_total", "origin" => "reused").increment(1);
+            let (request_id, source) = (request.request_id.clone(), request.shown_source());
             return Ok(Analysis { id: id.clone(), request_id, source, ..known });
         }
         let started = Instant::now();
         // A tenth is kept for saying what went wrong, or for keeping the work.
         let detection = self.detect.detect(image, features, request.time_left().mul_f32(0.9)).await?;
         counter!("crosslens_analyses_total", "origin" => "detected").increment(1);
-        Ok(Analysis {
-            id: id.clone(),
-            request_id,
-            digest: image.digest(),
-            source,
-            media_type: image.media_type(),
-            width: image.width(),
-            height: image.height(),
-            detector: detection.detector,
-            findings: detection.findings,
-            analyzed_at: Timestamp::now(),
-            duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-        })
+        Ok(Analysis::of(id.clone(), request, image, detection, started))
     }
 
     /// Analysis and event in one write; publishing may fail here, the sweep makes up for it.

@@ -6,7 +6,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::HeaderMap;
-use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
@@ -49,19 +48,8 @@ pub(super) async fn detect(
     let detect = pipeline.detect.detect(&image, &request.query.features, request.time_left());
     let late = |_| Error::new(Kind::DeadlineExceeded, "the detector did not answer in time");
     let detection = timeout_at(request.deadline, detect).await.map_err(late)??;
-    let analysis = Analysis {
-        id: request.id(pipeline.cloud, image.digest()),
-        request_id: request.request_id.clone(),
-        digest: image.digest(),
-        source: request.shown_source(),
-        media_type: image.media_type(),
-        width: image.width(),
-        height: image.height(),
-        detector: detection.detector,
-        findings: detection.findings,
-        analyzed_at: Timestamp::now(),
-        duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-    };
+    let id = request.id(pipeline.cloud, image.digest());
+    let analysis = Analysis::of(id, &request, &image, detection, started);
     let analysis = analysis.truncated(request.query.max_labels);
     Ok((images::provider_header(&analysis), Json(analysis)).into_response())
 }
