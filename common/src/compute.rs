@@ -45,15 +45,16 @@ impl Pool {
         let (tell, told) = oneshot::channel();
         self.0.spawn(move || {
             if !tell.is_closed() {
-                let _ = tell.send(catch_unwind(AssertUnwindSafe(work)));
+                let _ = tell.send(contained(work));
             }
         });
-        match told.await {
-            Ok(Ok(result)) => Ok(result),
-            Ok(Err(payload)) => Err(Panicked(message(payload.as_ref()))),
-            Err(_) => Err(Panicked("the work was never done".to_owned())),
-        }
+        told.await.unwrap_or_else(|_| Err(Panicked("the work was never done".to_owned())))
     }
+}
+
+/// Runs `work` here; a panic in it is an answer.
+pub fn contained<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| Panicked(message(payload.as_ref())))
 }
 
 fn message(payload: &(dyn Any + Send)) -> String {

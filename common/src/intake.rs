@@ -122,20 +122,26 @@ impl Intake {
     /// Decodes, reduces and turns upright, within the memory budget. Of an animation the first frame, of a picture with
     /// transparency its colours (as Pillow's `convert("RGB")` does), of a colour profile nothing.
     ///
-    /// A caller that stops waiting gives nothing back before the decoder has really ended.
-    ///
     /// # Errors
     /// `undecodable-image`, `unsupported-media` for a rare variant of an accepted type, `too-large`.
     pub async fn pixels(&self, image: &Image, reduction: Reduction) -> Result<Pixels> {
+        self.look(image, reduction, Ok).await
+    }
+
+    /// [`Intake::pixels`], and what `look` sees in them: on the same thread, while they are in its cache. A panic in `look` is
+    /// taken for a fault of the image.
+    ///
+    /// A caller that stops waiting gives nothing back before `look` has really ended.
+    pub async fn look<T: Send + 'static>(
+        &self,
+        image: &Image,
+        reduction: Reduction,
+        look: impl FnOnce(Pixels) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let plan = reduce::Plan::new(&image.header, reduction)?;
         let bytes = image.header.decode_bytes.saturating_add(plan.bytes());
         let image = image.clone();
-        self.budget
-            .spend(bytes, move || {
-                let decoded = decode::decode(&image)?;
-                plan.carry_out(decoded)
-            })
-            .await
+        self.budget.spend(bytes, move || look(plan.carry_out(decode::decode(&image)?)?)).await
     }
 }
 

@@ -8,7 +8,7 @@ use common::{
     compute::{self, Panicked},
     error::{Error, Kind, Result},
     image::Image,
-    intake::Intake,
+    intake::{Intake, Pixels},
     ports::Detect,
 };
 use tokio::time::timeout;
@@ -47,12 +47,14 @@ impl LocalDetector {
     }
 
     async fn labels(&self, image: &Image) -> Result<Vec<Label>> {
-        let pixels = self.intake.pixels(image, self.sessions.preparation().reduction()).await?;
         let sessions = Arc::clone(&self.sessions);
-        let scores = compute::shared()?.run(move || sessions.classify(&pixels.rgb)).await;
-        let crashed =
-            |Panicked(text)| Error::new(Kind::DetectorFailed, "the model failed on this picture").because(text);
-        Ok(best(&self.labels, &scores.map_err(crashed)??))
+        let classify = move |pixels: Pixels| {
+            compute::contained(|| sessions.classify(&pixels.rgb)).unwrap_or_else(|Panicked(text)| {
+                Err(Error::new(Kind::DetectorFailed, "the model failed on this picture").because(text))
+            })
+        };
+        let scores = self.intake.look(image, self.sessions.preparation().reduction(), classify).await?;
+        Ok(best(&self.labels, &scores))
     }
 }
 
