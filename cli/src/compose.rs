@@ -6,6 +6,7 @@ use common::{
     detectors::{Cached, Remote},
     error::Result,
     intake::Intake,
+    look::Look,
     pipeline::Pipeline,
     ports::Detect,
     request::Cloud,
@@ -51,10 +52,7 @@ async fn compose(settings: &Settings, local: Local) -> Result<Composed> {
     };
     let ledger = Arc::new(local.ledger.clone());
     let pipeline = Pipeline {
-        cloud: Cloud::Local,
-        intake,
-        fetch: Arc::new(fetch),
-        detect,
+        look: Look { cloud: Cloud::Local, intake, fetch: Arc::new(fetch), detect },
         ledger: ledger.clone(),
         archive: ledger.clone(),
         inbox: ledger.clone(),

@@ -1,11 +1,7 @@
 //! Settings: flags over environment over `crosslens.toml`, every problem named at once. The only place that reads the
 //! environment.
 
-mod layers;
-
 use std::{
-    collections::BTreeMap,
-    fmt::Display,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     str::FromStr,
@@ -17,14 +13,13 @@ use common::{
     error::Result,
     http::{Callers, Guard},
     intake::Limits,
+    settings::{Environment, Layers, number},
     source::HostPort,
 };
 use detector_local::ModelConfig;
 use local::Retries;
 use reqwest::Url;
 use secrecy::SecretString;
-
-use layers::Layers;
 
 /// What every command understands. Each may stand in the environment as `CROSSLENS_NAME`, or in `crosslens.toml`.
 #[derive(Debug, Default, Clone, Args)]
@@ -149,9 +144,6 @@ fn http_url(text: &str) -> Result<Url, String> {
     if matches!(url.scheme(), "http" | "https") { Ok(url) } else { Err("write http:// or https://".to_owned()) }
 }
 
-/// The environment, as a value, so that tests need not touch the real one.
-pub(crate) type Environment = BTreeMap<String, String>;
-
 /// The process's environment; variables that are not text are left out.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub(crate) fn environment() -> Environment {
@@ -163,7 +155,7 @@ pub(crate) fn environment() -> Environment {
 impl Settings {
     /// Settings of a command other than `up`.
     pub(crate) fn resolve(flags: &Flags, environment: &Environment) -> Result<Self> {
-        let mut layers = Layers::new(flags, environment)?;
+        let mut layers = Layers::new(flags.config.as_deref(), environment)?;
         let settings = Self::read(&mut layers, flags);
         layers.known(&[
             "listen",
@@ -174,6 +166,7 @@ impl Settings {
             "retention",
             "webhook",
             "retry_first_ms",
+            "api_keys",
         ]);
         layers.settle(settings)
     }
@@ -214,7 +207,7 @@ impl Settings {
 impl UpSettings {
     /// Settings of `up`.
     pub(crate) fn resolve(flags: &Flags, up: &UpFlags, environment: &Environment) -> Result<Self> {
-        let mut layers = Layers::new(flags, environment)?;
+        let mut layers = Layers::new(flags.config.as_deref(), environment)?;
         let common = Settings::read(&mut layers, flags);
         let port = layers.environment.get("PORT").map(|port| format!("127.0.0.1:{port}"));
         let listen = layers.one("listen", up.listen.as_deref(), str::parse::<SocketAddr>);
@@ -252,15 +245,6 @@ impl UpSettings {
             common,
         };
         layers.settle(settings)
-    }
-}
-
-/// A whole number from 1.
-fn number<N: FromStr<Err: Display> + PartialOrd + From<u8>>(text: &str) -> Result<N, String> {
-    match text.parse::<N>() {
-        Ok(number) if number >= N::from(1) => Ok(number),
-        Ok(_) => Err("must be at least 1".to_owned()),
-        Err(error) => Err(error.to_string()),
     }
 }
 

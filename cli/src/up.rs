@@ -6,7 +6,7 @@ use axum::{Router, routing::get};
 use common::{
     analysis::Feature,
     error::{Error, Kind, Result},
-    http::{Admission, Callers, Drain, Front, api, install_metrics, layers, serve, terminated},
+    http::{Admission, Callers, Drain, Front, Kept, api, install_metrics, layers, serve, terminated},
     pipeline::Pipeline,
     request::Cloud,
     sample::SAMPLE,
@@ -60,8 +60,8 @@ pub(crate) async fn run(settings: UpSettings) -> Result<ExitCode> {
 fn app(settings: &UpSettings, composed: &Composed, stopping: watch::Receiver<bool>) -> Result<Router> {
     let metrics = install_metrics()?;
     let front = Front {
-        pipeline: composed.pipeline.clone(),
-        index: Some(Arc::new(composed.local.ledger.clone())),
+        look: composed.pipeline.look.clone(),
+        kept: Some(Kept { pipeline: composed.pipeline.clone(), index: Arc::new(composed.local.ledger.clone()) }),
         sample: SAMPLE,
         deadline: settings.deadline,
         admission: Admission::new(settings.concurrency, settings.queue),

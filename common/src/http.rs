@@ -21,11 +21,11 @@ mod serve;
 mod trace;
 
 pub use admission::Admission;
-pub use caller::Callers;
+pub use caller::{Callers, Verify};
 pub use context::Context;
 pub use guard::Guard;
 pub use observe::install_metrics;
-pub use routes::{Front, api};
+pub use routes::{Front, Kept, api};
 pub use serve::{Drain, serve, terminated};
 
 /// Makes ring the process's TLS provider; later calls change nothing.

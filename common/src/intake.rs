@@ -4,6 +4,7 @@
 
 mod budget;
 mod decode;
+mod encode;
 mod header;
 mod jpeg;
 mod reduce;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use self::budget::Budget;
+pub use self::encode::Sent;
 pub(crate) use self::header::Header;
 use crate::{
     error::{Error, Kind, Result},
@@ -38,6 +40,10 @@ impl Default for Limits {
         Self { max_bytes: 20 * 1024 * 1024, max_pixels: 50_000_000, memory_budget: 160 * 1024 * 1024 }
     }
 }
+
+/// A file of at most this many bytes is sent away as it is where its pixels are few enough: decoding it would cost more
+/// than it saves.
+const FORWARDED: usize = 1024 * 1024;
 
 /// What reducing a picture of the largest size takes besides decoding it.
 const REDUCING: u64 = 6 << 20;
@@ -126,6 +132,19 @@ impl Intake {
     /// `undecodable-image`, `unsupported-media` for a rare variant of an accepted type, `too-large`.
     pub async fn pixels(&self, image: &Image, reduction: Reduction) -> Result<Pixels> {
         self.look(image, reduction, Ok).await
+    }
+
+    /// The image for a detector somewhere else, within this box: the file itself where it is small and upright already, else
+    /// a JPEG without any metadata.
+    ///
+    /// # Errors
+    /// As of [`Intake::pixels`]; a file that is sent as it is has not been looked at behind its header.
+    pub async fn reduced(&self, image: &Image, width: u32, height: u32) -> Result<Sent> {
+        let fits = image.width() <= width && image.height() <= height && image.bytes().len() <= FORWARDED;
+        if fits && image.header.is_upright() {
+            return Ok(Sent { bytes: image.bytes().clone(), width: image.width(), height: image.height() });
+        }
+        self.look(image, Reduction::Within { width, height }, |pixels| encode::jpeg(&pixels)).await
     }
 
     /// [`Intake::pixels`], and what `look` sees in them: on the same thread, while they are in its cache. A panic in `look` is

@@ -2,9 +2,11 @@
 //! pipeline that joins them. Names no cloud.
 //!
 //! # Layout, in reading order
-//! `pipeline` is the product; `ports` is what it needs; `error`, `image`, `request`, `analysis` and `event` are its words.
-//! `source` opens strangers' URLs, `intake` takes images in and decodes them, `detectors` wraps detectors, `http` is the wire.
+//! `pipeline` is the product and `look` its part without memory; `ports` is what it needs; `error`, `image`, `request`, `analysis` and `event` are its words.
+//! `source` opens strangers' URLs, `intake` takes images in and decodes them, `detectors` wraps detectors,
+//! `endpoints` knows when to leave one alone, `http` is the wire, `settings` reads what the operator wants.
 
+pub mod look;
 pub mod pipeline;
 pub mod ports;
 
@@ -16,9 +18,11 @@ pub mod request;
 
 pub mod compute;
 pub mod detectors;
+pub mod endpoints;
 pub mod intake;
 pub mod sample;
 pub mod source;
 
 pub mod http;
 pub mod log;
+pub mod settings;

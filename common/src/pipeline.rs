@@ -5,7 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use metrics::counter;
-use tokio::time::{Instant, error::Elapsed, sleep, timeout_at};
+use tokio::time::{error::Elapsed, sleep, timeout_at};
 use tracing::{Instrument, info_span, warn};
 
 use crate::{
@@ -13,9 +13,9 @@ use crate::{
     error::{Error, Kind, Result},
     event::{Event, Failure},
     image::Image,
-    intake::Intake,
-    ports::{Archive, Claim, Claimed, Detect, Fetch, Inbox, Ledger, Outbox, Outcome, Publish, Store},
-    request::{Accepted, Cloud, ImageId, ImageRequest, ImageSource},
+    look::Look,
+    ports::{Archive, Claim, Claimed, Inbox, Ledger, Outbox, Outcome, Publish, Store},
+    request::{Accepted, ImageId, ImageRequest},
 };
 
 /// How long past its deadline a request keeps its claim, so that a record under way is never overtaken.
@@ -26,10 +26,7 @@ const POLL: Duration = Duration::from_millis(50);
 #[derive(Clone)]
 #[allow(missing_docs)]
 pub struct Pipeline {
-    pub cloud: Cloud,
-    pub intake: Intake,
-    pub fetch: Arc<dyn Fetch>,
-    pub detect: Arc<dyn Detect>,
+    pub look: Look,
     pub ledger: Arc<dyn Ledger>,
     pub archive: Arc<dyn Archive>,
     pub inbox: Arc<dyn Inbox>,
@@ -41,8 +38,8 @@ pub struct Pipeline {
 impl Pipeline {
     /// Labels one image: the same request twice is worked on once, recorded once and published once.
     pub async fn process(&self, request: &ImageRequest) -> Result<Analysis> {
-        let image = self.open(request).await?;
-        let id = request.id(self.cloud, image.digest());
+        let image = self.look.open(request).await?;
+        let id = request.id(self.look.cloud, image.digest());
         let claim = match self.claim(&id, request).await? {
             Claimed::Won(claim) => claim,
             Claimed::Done(analysis) => return Ok(analysis.truncated(request.query.max_labels)),
@@ -66,7 +63,7 @@ impl Pipeline {
     /// Labels an image that nobody waits for: what fails for good is recorded and published as `image_failed`, and the
     /// rest is returned, to be tried again.
     pub async fn process_queued(&self, request: &ImageRequest) -> Result<()> {
-        match (self.process(request).await, request.early_id(self.cloud)) {
+        match (self.process(request).await, request.early_id(self.look.cloud)) {
             (Err(error), Some(id)) if error.is_permanent() => self.give_up(&id, request, &error).await,
             (result, _) => result.map(|_| ()),
         }
@@ -74,8 +71,8 @@ impl Pipeline {
 
     /// Keeps the bytes under `inbox/{id}` and promises the work: what a 202 stands on.
     pub async fn accept(&self, request: &ImageRequest) -> Result<ImageId> {
-        let image = self.open(request).await?;
-        let id = request.id(self.cloud, image.digest());
+        let image = self.look.open(request).await?;
+        let id = request.id(self.look.cloud, image.digest());
         let (source, query, caller) = (request.shown_source(), request.query.clone(), request.caller.clone());
         let (request_id, traceparent) = (request.request_id.clone(), request.traceparent.clone());
         self.inbox.accept(&Accepted { id: id.clone(), source, query, caller, request_id, traceparent }).await?;
@@ -95,15 +92,6 @@ impl Pipeline {
         Ok(events.len())
     }
 
-    /// Bytes within the limits, their digest, type and size.
-    async fn open(&self, request: &ImageRequest) -> Result<Image> {
-        let bytes = match &request.source {
-            ImageSource::Bytes(bytes) => bytes.clone(),
-            source => self.fetch.fetch(source).await?,
-        };
-        self.intake.admit(bytes)
-    }
-
     /// A concurrent twin of this request is waited for, not refused.
     async fn claim(&self, id: &ImageId, request: &ImageRequest) -> Result<Claimed> {
         loop {
@@ -119,22 +107,19 @@ impl Pipeline {
     /// An earlier answer for the same bytes, or the detector's.
     async fn answer(&self, id: &ImageId, image: &Image, request: &ImageRequest) -> Result<Analysis> {
         let features = &request.query.features;
-        if let Some(known) = self.archive.reusable(image.digest(), features, self.detect.id().as_ref()).await? {
+        if let Some(known) = self.archive.reusable(image.digest(), features, self.look.detect.id().as_ref()).await? {
             counter!("crosslens_analyses_total", "origin" => "reused").increment(1);
             let (request_id, source) = (request.request_id.clone(), request.shown_source());
             return Ok(Analysis { id: id.clone(), request_id, source, ..known });
         }
-        let started = Instant::now();
-        // A tenth is kept for saying what went wrong, or for keeping the work.
-        let detection = self.detect.detect(image, features, request.time_left().mul_f32(0.9)).await?;
-        counter!("crosslens_analyses_total", "origin" => "detected").increment(1);
-        Ok(Analysis::of(id.clone(), request, image, detection, started))
+        self.look.detect(id.clone(), image, request).await
     }
 
     /// Analysis and event in one write; publishing may fail here, the sweep makes up for it.
     async fn finish(&self, claim: &Claim, request: &ImageRequest, analysis: Analysis) -> Result<Analysis> {
         let shown = analysis.clone().truncated(request.query.max_labels);
-        let event = request.query.publish.then(|| Event::labelled(self.cloud, &shown, request.traceparent.clone()));
+        let event =
+            request.query.publish.then(|| Event::labelled(self.look.cloud, &shown, request.traceparent.clone()));
         self.ledger.record(claim, &request.query, Outcome::Done(Box::new(analysis)), event.as_ref()).await?;
         self.tell(event.as_ref()).await;
         Ok(shown)
@@ -147,7 +132,7 @@ impl Pipeline {
             Claimed::Busy(wait) => return Err(in_work(wait)),
         };
         let failure = Failure::new(id, request.shown_source(), error);
-        let event = Event::failed(self.cloud, &failure, request.traceparent.clone());
+        let event = Event::failed(self.look.cloud, &failure, request.traceparent.clone());
         self.ledger.record(&claim, &request.query, Outcome::Failed(failure), Some(&event)).await?;
         self.tell(Some(&event)).await;
         Ok(())

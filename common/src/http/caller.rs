@@ -1,22 +1,34 @@
 //! Who may call: nobody by default.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
+use async_trait::async_trait;
 use axum::{
     extract::{Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use http::header;
+use http::{HeaderMap, header};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::Context;
 use crate::{
-    error::{Error, Kind},
+    error::{Error, Kind, Result},
     request::Caller,
 };
+
+/// Tells who holds a token.
+///
+/// # Behavior
+/// - A token that is wrong in any way is `unauthenticated`; one that is right and whose holder may not call is `forbidden`.
+/// - What cannot be found out is `unavailable`, never a yes.
+#[async_trait]
+pub trait Verify: fmt::Debug + Send + Sync {
+    /// Token to caller.
+    async fn verify(&self, token: &str) -> Result<Caller>;
+}
 
 /// Who may call.
 #[derive(Debug, Clone)]
@@ -25,26 +37,43 @@ pub enum Callers {
     Anybody,
     /// Who sends one of these keys as `Authorization: Bearer KEY`.
     Keys(Arc<[SecretString]>),
+    /// Who sends a token that this accepts as `Authorization: Bearer TOKEN`.
+    Tokens(Arc<dyn Verify>),
 }
 
 /// What strangers may read: that we live, whether we are ready, and what the API looks like.
 const OPEN: [&str; 3] = ["/health/live", "/health/ready", "/openapi.json"];
 
 pub(super) async fn authenticate(State(callers): State<Callers>, mut request: Request, next: Next) -> Response {
-    let Callers::Keys(keys) = callers else { return next.run(request).await };
-    if OPEN.contains(&request.uri().path()) {
+    if matches!(callers, Callers::Anybody) || OPEN.contains(&request.uri().path()) {
         return next.run(request).await;
     }
-    let token =
-        request.headers().get(header::AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-    let Some(caller) = token.and_then(|token| known(&keys, token)) else {
-        let message = "send a valid key as `Authorization: Bearer KEY`";
-        return Error::new(Kind::Unauthenticated, message).into_response();
-    };
-    if let Some(context) = request.extensions_mut().get_mut::<Context>() {
-        context.caller = caller;
+    match callers.identify(request.headers()).await {
+        Ok(caller) => {
+            if let Some(context) = request.extensions_mut().get_mut::<Context>() {
+                context.caller = caller;
+            }
+            next.run(request).await
+        }
+        Err(error) => error.into_response(),
     }
-    next.run(request).await
+}
+
+impl Callers {
+    async fn identify(&self, headers: &HeaderMap) -> Result<Caller> {
+        let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+        let wanted = |what| Error::new(Kind::Unauthenticated, what);
+        match self {
+            Callers::Anybody => Err(wanted("nobody is asked to authenticate")),
+            Callers::Keys(keys) => sent
+                .and_then(|key| known(keys, key))
+                .ok_or_else(|| wanted("send a valid key as `Authorization: Bearer KEY`")),
+            Callers::Tokens(verify) => {
+                let token = sent.and_then(|token| std::str::from_utf8(token).ok());
+                verify.verify(token.ok_or_else(|| wanted("send a token as `Authorization: Bearer TOKEN`"))?).await
+            }
+        }
+    }
 }
 
 /// Compares hashes in constant time, against every key, so that timing tells neither the key nor its place.

@@ -6,7 +6,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::HeaderMap;
-use tokio::time::{Instant, timeout_at};
 
 use super::{
     Context, Front,
@@ -14,11 +13,7 @@ use super::{
     images::{self, ImageParams},
     problem::Problem,
 };
-use crate::{
-    analysis::Analysis,
-    error::{Error, Kind, Result},
-    request::ImageSource,
-};
+use crate::{analysis::Analysis, error::Result};
 
 /// Answers what is in a picture, for another front.
 #[utoipa::path(
@@ -38,18 +33,6 @@ pub(super) async fn detect(
 ) -> Result<Response> {
     let (source, query) = images::read(&front, &headers, params, body).await?;
     let request = request(source, query, &context, &headers)?;
-    let pipeline = &front.pipeline;
-    let bytes = match &request.source {
-        ImageSource::Bytes(bytes) => bytes.clone(),
-        source => pipeline.fetch.fetch(source).await?,
-    };
-    let image = pipeline.intake.admit(bytes)?;
-    let started = Instant::now();
-    let detect = pipeline.detect.detect(&image, &request.query.features, request.time_left());
-    let late = |_| Error::new(Kind::DeadlineExceeded, "the detector did not answer in time");
-    let detection = timeout_at(request.deadline, detect).await.map_err(late)??;
-    let id = request.id(pipeline.cloud, image.digest());
-    let analysis = Analysis::of(id, &request, &image, detection, started);
-    let analysis = analysis.truncated(request.query.max_labels);
+    let analysis = front.look.once(&request).await?;
     Ok((images::provider_header(&analysis), Json(analysis)).into_response())
 }

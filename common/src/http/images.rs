@@ -90,7 +90,8 @@ pub(super) async fn create(
 ) -> Result<Response> {
     let (source, query) = read(&front, &headers, params, body).await?;
     let request = request(source, query, &context, &headers)?;
-    if prefers_async(&headers) {
+    // A preference that cannot be met is passed over (RFC 7240, section 2).
+    if prefers_async(&headers) && front.kept.is_some() {
         return promise(&front, &request).await;
     }
     match process(&front, request.clone()).await {
@@ -122,18 +123,23 @@ pub(super) async fn read(
     }
     let Params(params) = params.map_err(|cause| Error::new(Kind::InvalidRequest, cause.body_text()))?;
     let query = query(params.features.as_deref(), params.max_labels, params.publish)?;
-    Ok((ImageSource::Bytes(bounded(body, front.pipeline.intake.limits().max_bytes).await?), query))
+    Ok((ImageSource::Bytes(bounded(body, front.look.intake.limits().max_bytes).await?), query))
 }
 
-/// Runs the pipeline to its end even when the caller goes away: what was paid for is recorded.
+/// Runs to the end even when the caller goes away: what was paid for is kept.
 pub(super) async fn process(front: &Front, request: ImageRequest) -> Result<Analysis> {
-    let pipeline = front.pipeline.clone();
-    let work = async move { pipeline.process(&request).await };
+    let front = front.clone();
+    let work = async move {
+        match &front.kept {
+            Some(kept) => kept.pipeline.process(&request).await,
+            None => front.look.once(&request).await,
+        }
+    };
     tokio::spawn(tracing::Instrument::in_current_span(work)).await.map_err(internal)?
 }
 
 async fn promise(front: &Front, request: &ImageRequest) -> Result<Response> {
-    let id = front.pipeline.accept(request).await?;
+    let id = front.kept()?.pipeline.accept(request).await?;
     let location = HeaderValue::from_str(&format!("/v1/images/{id}")).map_err(internal)?;
     let status = Status { id, state: "pending".to_owned(), problem: None, detail: None };
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(status)).into_response())
@@ -149,7 +155,7 @@ async fn promise(front: &Front, request: &ImageRequest) -> Result<Response> {
 )]
 pub(super) async fn show(State(front): State<Front>, Path(id): Path<String>) -> Result<Response> {
     let id: ImageId = id.parse()?;
-    match front.pipeline.archive.state(&id).await? {
+    match front.kept()?.pipeline.archive.state(&id).await? {
         Some(Known::Done(analysis)) => Ok((provider_header(&analysis), Json(analysis)).into_response()),
         Some(Known::Pending) => {
             let status = Status { id, state: "pending".to_owned(), problem: None, detail: None };
@@ -173,9 +179,9 @@ pub(super) async fn show(State(front): State<Front>, Path(id): Path<String>) -> 
 )]
 pub(super) async fn erase(State(front): State<Front>, Path(id): Path<String>) -> Result<StatusCode> {
     let id: ImageId = id.parse()?;
-    let index = front.index.as_ref().ok_or_else(no_index)?;
-    let known = index.erase(&id).await?;
-    front.pipeline.store.remove(&format!("inbox/{id}")).await?;
+    let kept = front.kept()?;
+    let known = kept.index.erase(&id).await?;
+    kept.pipeline.store.remove(&format!("inbox/{id}")).await?;
     if known { Ok(StatusCode::NO_CONTENT) } else { Err(Error::new(Kind::NotFound, "nothing is kept under this id")) }
 }
 
@@ -218,8 +224,7 @@ pub(super) async fn list(
     if !(1..=100).contains(&limit) {
         return Err(Error::new(Kind::InvalidRequest, "limit is 1 to 100"));
     }
-    let index = front.index.as_ref().ok_or_else(no_index)?;
-    let page = index.page(params.label.as_deref(), params.cursor.as_deref(), limit).await?;
+    let page = front.kept()?.index.page(params.label.as_deref(), params.cursor.as_deref(), limit).await?;
     Ok(Json(Listing { images: page.analyses, cursor: page.cursor }))
 }
 
@@ -251,8 +256,4 @@ fn prefers_async(headers: &HeaderMap) -> bool {
 
 fn no_detector(error: &Error) -> bool {
     matches!(error.kind(), Kind::Unavailable | Kind::DetectorFailed) && !error.is_permanent()
-}
-
-fn no_index() -> Error {
-    Error::new(Kind::Unsupported, "this front keeps no index")
 }

@@ -8,21 +8,44 @@ use axum::{
 };
 
 use super::{detect, detector, health, images, layers, openapi};
-use crate::{http::Admission, pipeline::Pipeline, ports::Index, sample::Sample};
+use crate::{
+    error::{Error, Kind, Result},
+    http::Admission,
+    look::Look,
+    pipeline::Pipeline,
+    ports::Index,
+    sample::Sample,
+};
 
 /// What a front serves.
 #[derive(Clone)]
 pub struct Front {
-    /// The product.
-    pub pipeline: Pipeline,
-    /// Look-up and erasure; a front without it answers `unsupported`.
-    pub index: Option<Arc<dyn Index>>,
+    /// Opens images and looks at them.
+    pub look: Look,
+    /// What remembers; a front without it answers at once, and keeps and publishes nothing.
+    pub kept: Option<Kept>,
     /// The built-in picture for a request without `imageUri`.
     pub sample: Sample,
     /// The most that one request may take.
     pub deadline: Duration,
     /// How many requests work at a time, and how many wait.
     pub admission: Admission,
+}
+
+/// What a front with a ledger has besides.
+#[derive(Clone)]
+pub struct Kept {
+    /// The product.
+    pub pipeline: Pipeline,
+    /// Look-up and erasure.
+    pub index: Arc<dyn Index>,
+}
+
+impl Front {
+    /// The memory of this front; `unsupported` where it has none.
+    pub(super) fn kept(&self) -> Result<&Kept> {
+        self.kept.as_ref().ok_or_else(|| Error::new(Kind::Unsupported, "this front keeps nothing"))
+    }
 }
 
 /// The routes that work (admitted one by one, within a deadline) and those that only tell.

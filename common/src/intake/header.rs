@@ -47,6 +47,11 @@ impl Header {
             (self.width, self.height)
         }
     }
+
+    /// Whether it is stored as it is to be seen.
+    pub(super) fn is_upright(&self) -> bool {
+        self.orientation == Orientation::NoTransforms
+    }
 }
 
 #[cfg(test)]

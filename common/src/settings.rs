@@ -1,21 +1,32 @@
-//! One value from three layers: a flag, a variable, the settings file; and what was wrong in any of them.
+//! One setting from three layers: a flag, a variable, the settings file; and what was wrong in any of them, all at once.
+//!
+//! Reading the environment is left to each deployable's `config.rs`.
 
-use std::{fmt::Display, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fmt::Display,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
-use common::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 
-use super::{Environment, Flags};
+/// The environment, as a value, so that tests need not touch the real one.
+pub type Environment = BTreeMap<String, String>;
 
-/// The three layers and what was wrong in them.
-pub(super) struct Layers<'a> {
-    pub(super) environment: &'a Environment,
+/// The environment and the settings file, and what was wrong so far. Flags come with each question.
+#[derive(Debug)]
+pub struct Layers<'a> {
+    /// Variables with names of their own, as `PORT`.
+    pub environment: &'a Environment,
     file: toml::Table,
     problems: Vec<String>,
 }
 
 impl<'a> Layers<'a> {
-    pub(super) fn new(flags: &Flags, environment: &'a Environment) -> Result<Self> {
-        let named = flags.config.clone().or_else(|| environment.get("CROSSLENS_CONFIG").map(PathBuf::from));
+    /// Reads the settings file: the one named, else `CROSSLENS_CONFIG`, else `crosslens.toml` where it exists.
+    pub fn new(config: Option<&Path>, environment: &'a Environment) -> Result<Self> {
+        let named = config.map(Path::to_owned).or_else(|| environment.get("CROSSLENS_CONFIG").map(PathBuf::from));
         let path = named.clone().unwrap_or_else(|| PathBuf::from("crosslens.toml"));
         let file = match std::fs::read_to_string(&path) {
             Ok(text) => text.parse().map_err(|error| invalid(format!("{}: {error}", path.display())))?,
@@ -26,7 +37,7 @@ impl<'a> Layers<'a> {
     }
 
     /// A single value, from the first layer that has it.
-    pub(super) fn one<T, E: Display>(
+    pub fn one<T, E: Display>(
         &mut self,
         name: &str,
         flag: Option<&str>,
@@ -37,7 +48,7 @@ impl<'a> Layers<'a> {
     }
 
     /// Several values: a repeated flag, a comma-separated variable, an array in the file.
-    pub(super) fn many<T, E: Display>(
+    pub fn many<T, E: Display>(
         &mut self,
         name: &str,
         flags: &[String],
@@ -60,7 +71,8 @@ impl<'a> Layers<'a> {
         texts.iter().filter_map(|text| self.parsed(&origin, text, &parse)).collect()
     }
 
-    pub(super) fn parsed<T, E: Display>(
+    /// A text of any origin.
+    pub fn parsed<T, E: Display>(
         &mut self,
         origin: &str,
         text: &str,
@@ -69,21 +81,32 @@ impl<'a> Layers<'a> {
         parse(text).map_err(|error| self.problems.push(format!("{origin}: {error}"))).ok()
     }
 
-    pub(super) fn problem(&mut self, problem: String) {
+    /// Adds what a reader found wrong by itself.
+    pub fn problem(&mut self, problem: String) {
         self.problems.push(problem);
     }
 
     /// Names that another command understands.
-    pub(super) fn known(&mut self, names: &[&str]) {
-        for name in names.iter().chain(&["api_keys"]) {
+    pub fn known(&mut self, names: &[&str]) {
+        for name in names {
             self.file.remove(*name);
         }
     }
 
-    pub(super) fn settle<T>(mut self, settings: T) -> Result<T> {
+    /// The settings, or `invalid-request` with everything that is wrong.
+    pub fn settle<T>(mut self, settings: T) -> Result<T> {
         self.problems
             .extend(self.file.keys().map(|name| format!("{name} in crosslens.toml: there is no such setting")));
         if self.problems.is_empty() { Ok(settings) } else { Err(invalid(self.problems.join("\n"))) }
+    }
+}
+
+/// A whole number from 1, for [`Layers::one`].
+pub fn number<N: FromStr<Err: Display> + PartialOrd + From<u8>>(text: &str) -> Result<N, String> {
+    match text.parse::<N>() {
+        Ok(number) if number >= N::from(1) => Ok(number),
+        Ok(_) => Err("must be at least 1".to_owned()),
+        Err(error) => Err(error.to_string()),
     }
 }
 
