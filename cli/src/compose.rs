@@ -63,12 +63,15 @@ async fn compose(settings: &Settings, local: Local) -> Result<Composed> {
     Ok(Composed { pipeline, local })
 }
 
-async fn detector(settings: &Settings, intake: Intake) -> Result<Arc<dyn Detect>> {
+/// Who answers, as the settings say.
+pub(crate) async fn detector(settings: &Settings, intake: Intake) -> Result<Arc<dyn Detect>> {
     Ok(match &settings.detector {
         Detector::Local => {
             model::pull_if_missing(settings).await?;
             Arc::new(LocalDetector::open(&settings.cache, &settings.model, intake)?)
         }
+        #[cfg(feature = "gcp")]
+        Detector::Vision => Arc::new(detector_gcp::vision::Vision::new(&settings.vision, intake).await?),
         Detector::Remote(url) => Arc::new(Remote::new(url)?),
     })
 }

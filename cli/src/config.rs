@@ -30,8 +30,9 @@ pub(crate) struct Flags {
     /// Where everything is kept [default: the user's data folder]
     #[arg(long, global = true, value_name = "DIR")]
     data: Option<String>,
-    /// Who answers: `local` (the embedded model) or the URL of another Crosslens detector [default: local]
-    #[arg(long, global = true, value_name = "local|URL")]
+    /// Who answers: `local` (the embedded model), `vision` (Google's, with your own credentials; builds with the feature
+    /// `gcp`), or the URL of another Crosslens detector [default: local]
+    #[arg(long, global = true, value_name = "local|vision|URL")]
     detector: Option<String>,
     /// Lets images be fetched from this address although it is a local one or has another port; for development
     #[arg(long, global = true, value_name = "HOST:PORT")]
@@ -79,6 +80,8 @@ pub(crate) struct Settings {
     pub(crate) allow_source: Vec<HostPort>,
     pub(crate) model: ModelConfig,
     pub(crate) limits: Limits,
+    #[cfg(feature = "gcp")]
+    pub(crate) vision: detector_gcp::vision::VisionSettings,
     pub(crate) log_filter: String,
     pub(crate) log_format: common::log::Format,
 }
@@ -104,6 +107,9 @@ pub(crate) struct UpSettings {
 pub(crate) enum Detector {
     /// The embedded model, or the user's own.
     Local,
+    /// Google Vision, asked by this process.
+    #[cfg(feature = "gcp")]
+    Vision,
     /// Another Crosslens detector.
     Remote(Url),
 }
@@ -121,7 +127,15 @@ impl FromStr for Detector {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "local" => Ok(Detector::Local),
-            url => http_url(url).map(Detector::Remote).map_err(|problem| format!("`local` or a URL: {problem}")),
+            #[cfg(feature = "gcp")]
+            "vision" => Ok(Detector::Vision),
+            #[cfg(not(feature = "gcp"))]
+            "vision" => {
+                Err("this build knows no cloud; build it with `cargo build --release --features gcp`".to_owned())
+            }
+            url => {
+                http_url(url).map(Detector::Remote).map_err(|problem| format!("`local`, `vision` or a URL: {problem}"))
+            }
         }
     }
 }
@@ -175,6 +189,9 @@ impl Settings {
         let home = Home::find(layers.environment);
         let path = |text: &str| Ok::<_, String>(PathBuf::from(text));
         let defaults = Limits::default();
+        // One settings file serves every build.
+        #[cfg(not(feature = "gcp"))]
+        layers.known(&["vision_endpoint", "vision_credentials", "quota_per_minute", "units_per_day"]);
         Self {
             data: layers.one("data", flags.data.as_deref(), path).unwrap_or(home.data),
             cache: layers.one("cache", None, path).unwrap_or(home.cache),
@@ -198,6 +215,8 @@ impl Settings {
                 max_pixels: layers.one("max_pixels", None, number).unwrap_or(defaults.max_pixels),
                 memory_budget: layers.one("memory_budget", None, number).unwrap_or(defaults.memory_budget),
             },
+            #[cfg(feature = "gcp")]
+            vision: detector_gcp::vision::VisionSettings::read(layers, &Default::default()),
             log_filter: layers.environment.get("RUST_LOG").cloned().unwrap_or_else(|| "info".to_owned()),
             log_format: layers.one("log", None, log_format).unwrap_or_default(),
         }

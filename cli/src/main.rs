@@ -3,6 +3,7 @@
 mod check_uri;
 mod compose;
 mod config;
+mod doctor;
 mod events;
 mod export;
 mod label;
@@ -44,6 +45,8 @@ enum Command {
     Export(export::ExportArgs),
     /// Fetches the embedded model, or tells about it
     Model(model::ModelArgs),
+    /// Checks what this machine can do, and says what to do about what it cannot
+    Doctor(doctor::DoctorArgs),
     /// Writes a completion script for a shell
     Completions {
         /// The shell
@@ -81,6 +84,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Events(args) => events::run(args, &settings).await,
         Command::Export(args) => export::run(args, &settings).await,
         Command::Model(args) => model::run(args, &settings).await,
+        Command::Doctor(args) => doctor::run(args, &settings, &environment).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "crosslens", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -125,6 +125,10 @@ fn welcome(settings: &UpSettings, url: &str) {
             let cannot = cannot.collect::<Vec<_>>().join(", ");
             format!("labels by the embedded model, on this machine; it cannot tell {cannot}")
         }
+        #[cfg(feature = "gcp")]
+        Detector::Vision => {
+            "what Google Vision tells, at your Google project's cost; it cannot tell celebrities".to_owned()
+        }
         Detector::Remote(url) => format!("whatever the detector at {} can tell", url.host_str().unwrap_or_default()),
     };
     let text = format!(

@@ -16,7 +16,7 @@ use common::{
 };
 use detector_gcp::{
     id_tokens::Audience,
-    vision::{Credentials, VisionSettings},
+    vision::{VisionFlags, VisionSettings},
 };
 use url::Url;
 
@@ -45,18 +45,8 @@ pub(crate) struct Flags {
     /// Lets images be fetched from this address although it is a local one or has another port; for development
     #[arg(long, value_name = "HOST:PORT")]
     allow_source: Vec<String>,
-    /// Billed units a day (UTC) at the most, for this instance [default: 10000]
-    #[arg(long, value_name = "N")]
-    units_per_day: Option<String>,
-    /// Images a minute that are sent to Vision at the most, by this instance [default: 1800]
-    #[arg(long, value_name = "N")]
-    quota_per_minute: Option<String>,
-    /// Another address with Vision's REST API
-    #[arg(long, value_name = "URL")]
-    vision_endpoint: Option<String>,
-    /// Whose money it is: application-default credentials, or none for an endpoint that asks for none [default: default]
-    #[arg(long, value_name = "default|none")]
-    vision_credentials: Option<String>,
+    #[command(flatten)]
+    vision: VisionFlags,
     /// Requests that work at a time [default: 320]
     #[arg(long, value_name = "N")]
     concurrency: Option<String>,
@@ -112,24 +102,12 @@ pub(crate) fn environment() -> Environment {
 impl Settings {
     pub(crate) fn resolve(flags: &Flags, environment: &Environment) -> Result<Self> {
         let mut layers = Layers::new(flags.config.as_deref(), environment)?;
-        let defaults = VisionSettings::default();
         let limits = Limits::default();
         let seconds = |text: &str| number::<u64>(text).map(Duration::from_secs);
         let settings = Self {
             listen: listen(&mut layers, flags.listen.as_deref()),
             detector: layers.one("detector", flags.detector.as_deref(), detector).unwrap_or(Detector::Vision),
-            vision: VisionSettings {
-                endpoint: layers.one("vision_endpoint", flags.vision_endpoint.as_deref(), str::parse::<Url>),
-                credentials: layers
-                    .one("vision_credentials", flags.vision_credentials.as_deref(), credentials)
-                    .unwrap_or(defaults.credentials),
-                images_per_minute: layers
-                    .one("quota_per_minute", flags.quota_per_minute.as_deref(), number)
-                    .unwrap_or(defaults.images_per_minute),
-                units_per_day: layers
-                    .one("units_per_day", flags.units_per_day.as_deref(), number)
-                    .unwrap_or(defaults.units_per_day),
-            },
+            vision: VisionSettings::read(&mut layers, &flags.vision),
             cache: layers.one("cache", None, path).unwrap_or_else(|| cache(environment)),
             callers: callers(&mut layers, flags),
             allow_source: layers.many("allow_source", &flags.allow_source, |text| {
@@ -186,14 +164,6 @@ fn detector(text: &str) -> Result<Detector, String> {
         "local" if cfg!(feature = "local") => Ok(Detector::Local),
         "local" => Err("this build has no embedded model; build it with the feature `local`".to_owned()),
         _ => Err("vision or local".to_owned()),
-    }
-}
-
-fn credentials(text: &str) -> Result<Credentials, String> {
-    match text {
-        "default" => Ok(Credentials::Default),
-        "none" => Ok(Credentials::Anonymous),
-        _ => Err("default or none".to_owned()),
     }
 }
 

@@ -11,6 +11,7 @@ mod client;
 mod findings;
 mod question;
 mod retries;
+mod settings;
 
 use std::time::Duration;
 
@@ -24,37 +25,9 @@ use common::{
 };
 use metrics::counter;
 use tokio::time::{Instant, timeout_at};
-use url::Url;
 
+pub use self::settings::{Credentials, VisionFlags, VisionSettings};
 use self::{allowance::Allowance, batches::Batches, client::Client, question::Question};
-
-/// What the operator decides about Vision.
-#[derive(Debug, Clone)]
-pub struct VisionSettings {
-    /// Where Vision is; Google's own address without it. Anything with the same REST API will do.
-    pub endpoint: Option<Url>,
-    /// Whose money it is.
-    pub credentials: Credentials,
-    /// Images a minute that are sent at the most: the project's quota, or this instance's part of it.
-    pub images_per_minute: u32,
-    /// Billed units a day (UTC) at the most.
-    pub units_per_day: u32,
-}
-
-impl Default for VisionSettings {
-    fn default() -> Self {
-        Self { endpoint: None, credentials: Credentials::Default, images_per_minute: 1800, units_per_day: 10_000 }
-    }
-}
-
-/// Whose money it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Credentials {
-    /// Google's application-default credentials: the service's own account, or the user's.
-    Default,
-    /// None, for a server that asks for none.
-    Anonymous,
-}
 
 /// Answers with Google Vision.
 pub struct Vision {
@@ -71,6 +44,14 @@ impl Vision {
     pub async fn new(settings: &VisionSettings, intake: Intake) -> Result<Self> {
         let client = Client::new(settings).await?;
         Ok(Self { intake, batches: Batches::new(client), allowance: Allowance::new(settings.units_per_day) })
+    }
+
+    /// Whether Vision takes our calls: asks it about no image at all, which costs nothing.
+    ///
+    /// # Errors
+    /// What a call with an image would end in.
+    pub async fn reachable(&self, time_left: Duration) -> Result<()> {
+        self.batches.client().annotate(Vec::new(), Instant::now() + time_left).await.map(|_| ())
     }
 }
 

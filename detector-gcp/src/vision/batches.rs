@@ -47,6 +47,11 @@ impl Batches {
         Self { shared: Arc::new(Shared { client, state: Mutex::default() }) }
     }
 
+    /// For calls that are about no image.
+    pub(super) fn client(&self) -> &Client {
+        &self.shared.client
+    }
+
     /// Vision's answer about one image. A caller that goes away before its call is made is left out of it.
     pub(super) async fn ask(&self, request: AnnotateImageRequest, deadline: Instant) -> Result<AnnotateImageResponse> {
         self.shared.client.admit()?;

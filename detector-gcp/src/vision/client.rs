@@ -14,7 +14,7 @@ use google_cloud_vision_v1::{
     model::{AnnotateImageRequest, AnnotateImageResponse},
 };
 use metrics::counter;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::{Credentials, VisionSettings, allowance::Quota, retries::Retries};
 
@@ -80,20 +80,27 @@ impl Client {
         let images = requests.len();
         let call = self.annotator.batch_annotate_images().set_requests(requests);
         // Retries are `Retries`', which knows the deadline, the budget and what Google says about waiting.
-        let answer = call.with_retry_policy(NeverRetry).with_attempt_timeout(left).send().await;
-        let answered = match answer {
-            Ok(answer) if answer.responses.len() == images => Ok(answer.responses),
-            Ok(answer) => {
+        let call = call.with_retry_policy(NeverRetry).with_attempt_timeout(left).send();
+        // The attempt's own limit does not hold while an access token is fetched.
+        let answered = match timeout(left, call).await {
+            Err(_) => Err(late()),
+            Ok(Ok(answer)) if answer.responses.len() == images => Ok(answer.responses),
+            Ok(Ok(answer)) => {
                 let said = format!("{} answers about {images} images", answer.responses.len());
                 let error = Error::new(Kind::DetectorFailed, "Vision did not answer about every image").because(said);
                 Err(Failure { error, again: false, ill: true })
             }
-            Err(error) => Err(classify(error)),
+            Ok(Err(error)) => Err(classify(error)),
         };
         let outcome = answered.as_ref().map_or_else(|failure| failure.error.kind().slug(), |_| "answered");
         counter!("crosslens_provider_calls_total", "provider" => "google-vision", "outcome" => outcome).increment(1);
         answered
     }
+}
+
+fn late() -> Failure {
+    let error = Error::new(Kind::DeadlineExceeded, "Vision did not answer in time");
+    Failure { error, again: false, ill: true }
 }
 
 fn credentials(whose: Credentials) -> Result<google_cloud_auth::credentials::Credentials> {
@@ -121,7 +128,7 @@ fn classify(error: CallError) -> Failure {
         }
         (401 | 403, _) => (Kind::DetectorFailed, "Vision does not take our credentials", false, false),
         (1.., _) => (Kind::DetectorFailed, "Vision refused the call", false, status >= 500),
-        _ if error.is_timeout() => (Kind::DeadlineExceeded, "Vision did not answer in time", false, true),
+        _ if error.is_timeout() => return late(),
         _ if error.is_authentication() => {
             (Kind::DetectorFailed, "there is no access token for Vision to be had", false, false)
         }
