@@ -66,10 +66,10 @@ impl Check {
         Self { name, state: State::Unused, found: found.into(), todo: Some(todo.into()) }
     }
 
-    /// What went wrong is on the user's own machine, so the causes are shown as well.
+    /// What went wrong is on the user's own machine, so its root is shown as well.
     fn failed(name: &'static str, error: &Error, todo: impl Into<String>) -> Self {
-        let causes = error.causes();
-        let because = if causes.is_empty() { String::new() } else { format!(" ({causes})") };
+        let root = error.root();
+        let because = if root.is_empty() { String::new() } else { format!(" ({root})") };
         let found = format!("{}{because}", error.message());
         Self { name, state: State::Failed, found, todo: Some(todo.into()) }
     }

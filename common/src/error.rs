@@ -205,6 +205,17 @@ impl Error {
     }
 }
 
+impl Error {
+    /// What lies at the bottom of it, for the log and for whoever owns the machine; empty where there is no cause.
+    pub fn root(&self) -> String {
+        let mut root = self.source();
+        while let Some(below) = root.and_then(StdError::source) {
+            root = Some(below);
+        }
+        root.map(ToString::to_string).unwrap_or_default()
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.kind.slug(), self.message)

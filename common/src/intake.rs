@@ -10,6 +10,8 @@ mod jpeg;
 mod reduce;
 mod scan;
 mod tiff;
+#[cfg(feature = "turbojpeg")]
+mod turbo;
 mod webp;
 
 use std::sync::Arc;
@@ -160,7 +162,7 @@ impl Intake {
         let plan = reduce::Plan::new(&image.header, reduction)?;
         let bytes = image.header.decode_bytes.saturating_add(plan.bytes());
         let image = image.clone();
-        self.budget.spend(bytes, move || look(plan.carry_out(decode::decode(&image)?)?)).await
+        self.budget.spend(bytes, move || look(plan.pixels(&image)?)).await
     }
 }
 

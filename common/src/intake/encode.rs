@@ -1,10 +1,9 @@
 //! Small JPEGs for detectors that are somewhere else.
 
 use bytes::Bytes;
-use image::{ExtendedColorType, codecs::jpeg::JpegEncoder};
 
 use super::Pixels;
-use crate::error::{Result, internal};
+use crate::error::Result;
 
 /// High enough that letters stay sharp, which doubles the size against a web page's usual one.
 const QUALITY: u8 = 90;
@@ -21,9 +20,19 @@ pub struct Sent {
 }
 
 pub(super) fn jpeg(pixels: &Pixels) -> Result<Sent> {
+    Ok(Sent { bytes: encoded(pixels)?, width: pixels.width, height: pixels.height })
+}
+
+#[cfg(feature = "turbojpeg")]
+fn encoded(pixels: &Pixels) -> Result<Bytes> {
+    super::turbo::encode(pixels, QUALITY)
+}
+
+#[cfg(not(feature = "turbojpeg"))]
+fn encoded(pixels: &Pixels) -> Result<Bytes> {
     let mut bytes = Vec::new();
-    JpegEncoder::new_with_quality(&mut bytes, QUALITY)
-        .encode(&pixels.rgb, pixels.width, pixels.height, ExtendedColorType::Rgb8)
-        .map_err(internal)?;
-    Ok(Sent { bytes: bytes.into(), width: pixels.width, height: pixels.height })
+    image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, QUALITY)
+        .encode(&pixels.rgb, pixels.width, pixels.height, image::ExtendedColorType::Rgb8)
+        .map_err(crate::error::internal)?;
+    Ok(bytes.into())
 }

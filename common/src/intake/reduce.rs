@@ -9,7 +9,12 @@ use fast_image_resize::{
 use image::{ColorType, DynamicImage, RgbImage, metadata::Orientation};
 
 use super::{Pixels, Reduction, header::Header};
-use crate::error::{Error, Kind, Result, internal};
+use crate::{
+    error::{Error, Kind, Result, internal},
+    image::Image,
+};
+#[cfg(feature = "turbojpeg")]
+use crate::{image::MediaType, intake::turbo};
 
 /// One axis: `length` pixels of the result, that begin at `start` when the whole axis is resized to `whole`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +71,8 @@ pub(super) struct Plan {
     height: u32,
     pixel_bytes: u64,
     orientation: Orientation,
+    #[cfg(feature = "turbojpeg")]
+    is_whole: bool,
 }
 
 impl Plan {
@@ -86,6 +93,9 @@ impl Plan {
         };
         use Orientation as O;
         let orientation = header.orientation;
+        // Only then may the decoder leave pixels out by itself: a classifier's square keeps its exact arithmetic.
+        #[cfg(feature = "turbojpeg")]
+        let is_whole = matches!(reduction, Reduction::Within { .. });
         let (mut x, mut y) = if is_transposed(orientation) { (down, across) } else { (across, down) };
         if matches!(orientation, O::FlipHorizontal | O::Rotate180 | O::Rotate270 | O::Rotate270FlipH) {
             x = x.reversed();
@@ -93,7 +103,16 @@ impl Plan {
         if matches!(orientation, O::FlipVertical | O::Rotate180 | O::Rotate90 | O::Rotate270FlipH) {
             y = y.reversed();
         }
-        Ok(Self { x, y, width: header.width, height: header.height, pixel_bytes: header.pixel_bytes, orientation })
+        Ok(Self {
+            x,
+            y,
+            width: header.width,
+            height: header.height,
+            pixel_bytes: header.pixel_bytes,
+            orientation,
+            #[cfg(feature = "turbojpeg")]
+            is_whole,
+        })
     }
 
     /// An upper bound of the bytes held besides the decoded pixels: one intermediate image of the resizer (narrow and high
@@ -109,6 +128,19 @@ impl Plan {
         }
         let intermediate = (across * height).max(width * down).saturating_mul(self.pixel_bytes);
         intermediate.saturating_add(result.saturating_mul(self.pixel_bytes + 6))
+    }
+
+    /// Decodes and carries the plan out.
+    pub(super) fn pixels(self, image: &Image) -> Result<Pixels> {
+        #[cfg(feature = "turbojpeg")]
+        if self.is_whole
+            && image.media_type() == MediaType::Jpeg
+            && let Some(decoded) = turbo::decode(image, self.x.whole, self.y.whole)
+        {
+            let (width, height) = (decoded.width(), decoded.height());
+            return Self { width, height, ..self }.carry_out(decoded);
+        }
+        self.carry_out(super::decode::decode(image)?)
     }
 
     fn is_copy(&self) -> bool {
