@@ -1,6 +1,8 @@
 //! Settings: flags over environment over `crosslens.toml`, every problem named at once. The only place that reads the
 //! environment.
 
+mod values;
+
 use std::{
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
@@ -20,6 +22,8 @@ use detector_local::ModelConfig;
 use local::Retries;
 use reqwest::Url;
 use secrecy::SecretString;
+
+use values::{DAY, SECOND, duration, http_url, log_format};
 
 /// What every command understands. Each may stand in the environment as `CROSSLENS_NAME`, or in `crosslens.toml`.
 #[derive(Debug, Default, Clone, Args)]
@@ -60,11 +64,14 @@ pub(crate) struct UpFlags {
     /// Requests that wait for a place; more are answered 429 [default: 256]
     #[arg(long, value_name = "N")]
     queue: Option<String>,
-    /// The most that one request may take, in seconds [default: 30]
-    #[arg(long, value_name = "SECONDS")]
+    /// The most that one request may take, in seconds or as in 500ms [default: 30]
+    #[arg(long, value_name = "TIME")]
     deadline: Option<String>,
-    /// Forgets analyses after so many days [default: never]
-    #[arg(long, value_name = "DAYS")]
+    /// Cuts clients that take longer for a request's head or stay idle longer, in seconds or as in 500ms [default: 30]
+    #[arg(long, value_name = "TIME")]
+    head_timeout: Option<String>,
+    /// Forgets analyses and events that are older, in days or as in 36h [default: never]
+    #[arg(long, value_name = "TIME")]
     retention: Option<String>,
     /// Posts every event of a topic to this URL until it is taken: NAME=TOPIC=URL; may be repeated
     #[arg(long, value_name = "NAME=TOPIC=URL")]
@@ -96,6 +103,7 @@ pub(crate) struct UpSettings {
     pub(crate) concurrency: usize,
     pub(crate) queue: usize,
     pub(crate) deadline: Duration,
+    pub(crate) head_timeout: Duration,
     pub(crate) retention: Option<Duration>,
     pub(crate) webhooks: Vec<Webhook>,
     /// How often and when a failed delivery is tried again.
@@ -153,11 +161,6 @@ impl FromStr for Webhook {
     }
 }
 
-fn http_url(text: &str) -> Result<Url, String> {
-    let url: Url = text.parse().map_err(|error| format!("{error}"))?;
-    if matches!(url.scheme(), "http" | "https") { Ok(url) } else { Err("write http:// or https://".to_owned()) }
-}
-
 /// The process's environment; variables that are not text are left out.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub(crate) fn environment() -> Environment {
@@ -177,6 +180,7 @@ impl Settings {
             "concurrency",
             "queue",
             "deadline",
+            "head_timeout",
             "retention",
             "webhook",
             "retry_first_ms",
@@ -245,16 +249,17 @@ impl UpSettings {
             ));
         }
         let guarded = loopback && matches!(callers, Callers::Anybody);
-        let seconds = |text: &str| number::<u64>(text).map(Duration::from_secs);
+        let seconds = |text: &str| duration(text, SECOND);
         let milliseconds = |text: &str| number::<u64>(text).map(Duration::from_millis);
-        let days = |text: &str| number::<u64>(text).map(|days| Duration::from_secs(days.saturating_mul(86_400)));
+        let days = |text: &str| duration(text, DAY);
         let settings = Self {
             listen,
             guard: if guarded { Guard::Loopback } else { Guard::Off },
             callers,
             concurrency: layers.one("concurrency", up.concurrency.as_deref(), number).unwrap_or(32),
             queue: layers.one("queue", up.queue.as_deref(), number).unwrap_or(256),
-            deadline: layers.one("deadline", up.deadline.as_deref(), seconds).unwrap_or(Duration::from_secs(30)),
+            deadline: layers.one("deadline", up.deadline.as_deref(), seconds).unwrap_or(SECOND * 30),
+            head_timeout: layers.one("head_timeout", up.head_timeout.as_deref(), seconds).unwrap_or(SECOND * 30),
             retention: layers.one("retention", up.retention.as_deref(), days),
             webhooks: layers.many("webhook", &up.webhook, str::parse),
             retries: Retries {
@@ -264,15 +269,6 @@ impl UpSettings {
             common,
         };
         layers.settle(settings)
-    }
-}
-
-fn log_format(text: &str) -> Result<common::log::Format, String> {
-    match text {
-        "auto" => Ok(common::log::Format::Auto),
-        "json" => Ok(common::log::Format::Json),
-        "text" => Ok(common::log::Format::Text),
-        _ => Err("auto, json or text".to_owned()),
     }
 }
 

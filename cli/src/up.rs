@@ -6,7 +6,7 @@ use axum::{Router, routing::get};
 use common::{
     analysis::Feature,
     error::{Error, Kind, Result},
-    http::{Admission, Callers, Drain, Front, Kept, api, install_metrics, layers, serve, terminated},
+    http::{Admission, Callers, Drain, Front, Kept, Patience, api, install_metrics, layers, serve, terminated},
     pipeline::Pipeline,
     request::Cloud,
     sample::SAMPLE,
@@ -45,7 +45,7 @@ pub(crate) async fn run(settings: UpSettings) -> Result<ExitCode> {
         terminated().await;
         stop.send_replace(true);
     };
-    let drain = serve(listener, app, stopped, DRAIN).await;
+    let drain = serve(listener, app, stopped, Patience { head: settings.head_timeout, drain: DRAIN }).await;
     housekeeping.abort();
     drop(watch);
     for consumer in consumers {

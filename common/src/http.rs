@@ -26,7 +26,7 @@ pub use context::Context;
 pub use guard::Guard;
 pub use observe::install_metrics;
 pub use routes::{Front, Kept, api};
-pub use serve::{Drain, serve, terminated};
+pub use serve::{Drain, Patience, serve, terminated};
 
 /// Makes ring the process's TLS provider; later calls change nothing.
 pub fn use_ring() {

@@ -9,7 +9,9 @@ use clap::Parser;
 use common::{
     detectors::Cached,
     error::{Error, Kind, Result, internal},
-    http::{Admission, Callers, Drain, Front, Guard, api, install_metrics, layers, serve, terminated, use_ring},
+    http::{
+        Admission, Callers, Drain, Front, Guard, Patience, api, install_metrics, layers, serve, terminated, use_ring,
+    },
     intake::Intake,
     look::Look,
     ports::Detect,
@@ -25,6 +27,8 @@ use config::{Detector, Flags, Settings, environment};
 
 /// What Cloud Run gives a container between SIGTERM and its end.
 const DRAIN: Duration = Duration::from_secs(10);
+/// The longest that a client may take for a request's head.
+const HEAD: Duration = Duration::from_secs(30);
 /// Answers kept in memory: one is about a kilobyte.
 const ANSWERS: usize = 4096;
 
@@ -60,7 +64,7 @@ async fn run() -> Result<()> {
     let address = listener.local_addr().map_err(internal)?;
     // Nobody reading is no reason to stop.
     let _ = writeln!(std::io::stdout(), "ready http://{address}");
-    if serve(listener, app, terminated(), DRAIN).await == Drain::Cut {
+    if serve(listener, app, terminated(), Patience { head: HEAD, drain: DRAIN }).await == Drain::Cut {
         warn!("some requests were cut: they took longer than {DRAIN:?}");
     }
     info!("stopped");

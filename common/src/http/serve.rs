@@ -1,8 +1,16 @@
 //! Listening, and stopping without dropping a request.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use axum::Router;
+use axum::{Router, extract::Request};
+use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto::Builder, graceful::GracefulShutdown},
@@ -14,12 +22,11 @@ use tokio::{
     sync::Semaphore,
     time::{sleep, timeout},
 };
+use tower::ServiceExt;
 use tracing::{debug, info, warn};
 
 /// Connections at a time; more wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 1024;
-/// A client that takes longer for its request's head, or stays idle longer, is cut.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How a stop went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,13 +37,22 @@ pub enum Drain {
     Cut,
 }
 
-/// Serves until `stop` resolves, then answers what is under way for at most `drain`.
-pub async fn serve(listener: TcpListener, app: Router, stop: impl Future<Output = ()>, drain: Duration) -> Drain {
+/// How long others are waited for.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// A client that takes longer for its request's head, or stays idle longer, is cut.
+    pub head: Duration,
+    /// The most that requests under way may take once a stop was asked for.
+    pub drain: Duration,
+}
+
+/// Serves until `stop` resolves, then answers what is under way.
+pub async fn serve(listener: TcpListener, app: Router, stop: impl Future<Output = ()>, patience: Patience) -> Drain {
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let graceful = GracefulShutdown::new();
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(64 * 1024);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(HEAD_TIMEOUT).max_concurrent_streams(256);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(patience.head).max_buf_size(64 * 1024);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(patience.head).max_concurrent_streams(256);
     tokio::pin!(stop);
     loop {
         let accepted = async {
@@ -58,20 +74,40 @@ pub async fn serve(listener: TcpListener, app: Router, stop: impl Future<Output 
             }
         };
         let _ = socket.set_nodelay(true);
-        let service = TowerToHyperService::new(app.clone());
+        let asked = Arc::new(AtomicBool::new(false));
+        let service = app.clone().map_request({
+            let asked = asked.clone();
+            move |request: Request<Incoming>| {
+                asked.store(true, Ordering::Relaxed);
+                request
+            }
+        });
+        let service = TowerToHyperService::new(service);
         let connection = graceful.watch(builder.serve_connection(TokioIo::new(socket), service).into_owned());
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                debug!(%error, "connection ended");
+            tokio::select! {
+                ended = connection => if let Err(error) = ended {
+                    debug!(%error, "connection ended");
+                },
+                () = silence(patience.head, &asked) => debug!("connection cut: nothing was asked"),
             }
             drop(permit);
         });
     }
     drop(listener);
     info!("stopping: no new connections, answering what is under way");
-    match timeout(drain, graceful.shutdown()).await {
+    match timeout(patience.drain, graceful.shutdown()).await {
         Ok(()) => Drain::Complete,
         Err(_) => Drain::Cut,
+    }
+}
+
+/// Resolves when nothing was asked in time. The server's own timeout begins only once it knows which HTTP is spoken, which a
+/// client that says nothing never tells.
+async fn silence(head: Duration, asked: &AtomicBool) {
+    sleep(head).await;
+    if asked.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::Fault;
 
 /// Step `n` brings a file from version `n` to `n + 1`; a step that was released is never changed.
-const STEPS: [&str; 1] = [V1];
+const STEPS: [&str; 2] = [V1, V2];
 
 const V1: &str = "
 -- One answer for the same bytes, features, provider and model; requests stand on it.
@@ -57,6 +57,11 @@ CREATE INDEX delivery_seq ON delivery (seq);
 CREATE TABLE object (
     key TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, inode INTEGER NOT NULL,
     etag TEXT NOT NULL, taken_ms INTEGER NOT NULL) WITHOUT ROWID;
+";
+
+const V2: &str = "
+-- JSON list of the topics that a consumer wants; all of them until it is attached again.
+ALTER TABLE consumer ADD COLUMN topics TEXT NOT NULL DEFAULT '[]';
 ";
 
 /// Sets the file's modes and brings its tables up to date, in one transaction.

@@ -98,12 +98,13 @@ impl SqliteTopics {
         handler: Arc<dyn Handle>,
     ) -> Result<Subscription> {
         let held = Held::new(self, name)?;
-        let key = name.to_owned();
-        self.db.write(move |connection| attach(connection, &key, from)).await?;
+        let (key, topics) = (name.to_owned(), serde_json::to_string(topics).map_err(Fault::from)?);
+        let wanted = topics.clone();
+        self.db.write(move |connection| attach(connection, &key, &wanted, from)).await?;
         let (stop, stopped) = watch::channel(false);
         let consumer = Consumer {
             name: Arc::from(name),
-            topics: serde_json::to_string(topics).map_err(Fault::from)?.into(),
+            topics: topics.into(),
             concurrency: concurrency.max(1),
             retries,
             handler,

@@ -108,14 +108,15 @@ pub(super) fn position(connection: &Connection, name: &str) -> Result<Option<i64
 }
 
 /// Makes the consumer known, and what was under way when its process died due at once.
-pub(super) fn attach(connection: &Connection, name: &str, from: From) -> Result<(), Fault> {
+pub(super) fn attach(connection: &Connection, name: &str, topics: &str, from: From) -> Result<(), Fault> {
     let first = match from {
         From::Start => 0,
         From::After(seq) => seq,
         From::End => newest(connection)?,
     };
-    let sql = "INSERT INTO consumer (name, position) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING";
-    connection.execute(sql, params![name, first])?;
+    let sql = "INSERT INTO consumer (name, position, topics) VALUES (?1, ?2, ?3)
+               ON CONFLICT (name) DO UPDATE SET topics = excluded.topics";
+    connection.execute(sql, params![name, first, topics])?;
     let sql = "UPDATE delivery SET crashes = crashes + 1, next_ms = ?2,
                       state = iif(crashes + 1 < ?3, 'waiting', 'dead'),
                       error = iif(crashes + 1 < ?3, error, 'the process died again and again while it was handled')
@@ -192,12 +193,14 @@ pub(super) fn settle(connection: &Connection, name: &str, seq: i64, settled: &Se
     Ok(())
 }
 
-/// Forgets up to `limit` old messages that every consumer is past, with their dead letters.
+/// Forgets up to `limit` old messages, with their dead letters, that every consumer is past or does not want.
 pub(super) fn purge(connection: &Connection, before_ms: i64, limit: usize) -> Result<usize, Fault> {
-    let sql = "SELECT seq FROM message WHERE at_ms < ?1 AND seq <= (SELECT coalesce(min(position), ?2) FROM consumer)
-               AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.seq = message.seq AND d.state <> 'dead') LIMIT ?3";
+    let sql = "SELECT seq FROM message m WHERE at_ms < ?1
+               AND NOT EXISTS (SELECT 1 FROM consumer c WHERE c.position < m.seq
+                               AND (c.topics = '[]' OR m.topic IN (SELECT value FROM json_each(c.topics))))
+               AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.seq = m.seq AND d.state <> 'dead') LIMIT ?2";
     let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map(params![before_ms, i64::MAX, limit], |row| row.get::<_, i64>(0))?;
+    let rows = statement.query_map(params![before_ms, limit], |row| row.get::<_, i64>(0))?;
     let old = rows.collect::<Result<Vec<_>, _>>()?;
     for seq in &old {
         connection.prepare_cached("DELETE FROM delivery WHERE seq = ?1")?.execute([seq])?;

@@ -200,7 +200,7 @@ async fn a_message_that_kills_its_process_is_given_up_at_last() {
     let take = |c: &Connection| delivery::take(c, "test", "[\"work\"]", 5);
     let mut deliveries = 0;
     for _ in 0..100 {
-        topics.db.write(|c| delivery::attach(c, "test", From::Start)).await.unwrap();
+        topics.db.write(|c| delivery::attach(c, "test", "[]", From::Start)).await.unwrap();
         deliveries += topics.db.write(take).await.unwrap().len();
     }
     assert_eq!(deliveries, 20);
@@ -292,11 +292,13 @@ async fn purging_leaves_what_somebody_is_still_to_get() {
     drop(subscription);
     sleep(Duration::from_millis(300)).await;
     topics.send("work", "new", &0).await.unwrap();
+    topics.send("other", "unwanted", &0).await.unwrap();
     sleep(Duration::from_millis(5)).await;
     assert_eq!(topics.purge(Duration::from_secs(3600)).await.unwrap(), 0);
-    assert_eq!(topics.purge(Duration::ZERO).await.unwrap(), 2);
+    assert_eq!(topics.purge(Duration::ZERO).await.unwrap(), 3);
     assert_eq!(topics.dead(None, 10).await.unwrap(), []);
     let mut tail = topics.tail(&[], From::Start).await.unwrap();
     assert_eq!(tail.next().await.unwrap().id, "stuck");
     assert_eq!(tail.next().await.unwrap().id, "new");
+    assert_eq!(tail.try_next().await.unwrap(), None);
 }

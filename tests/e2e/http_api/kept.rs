@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use tests::{Events, Server, client, numbered_picture};
+use local::{From, Local};
+use tests::{Events, Server, client, numbered_picture, wait_until_async};
 
 use super::{analysis, best, coffee, get, get_with, json, post, post_with, problem};
 
@@ -19,6 +20,29 @@ async fn an_analysis_stays_until_it_is_erased() {
     problem(get(&server, &path), "not-found", 404).await;
     problem(client().delete(server.at(&path)), "not-found", 404).await;
     assert_eq!(analysis(get(&server, "/v1/images")).await["images"], serde_json::json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_analysis_is_forgotten_after_the_retention() {
+    let server = Server::start(["--retention", "4s"]);
+    let found = analysis(post(&server, coffee())).await;
+    let path = format!("/v1/images/{}", found["id"].as_str().unwrap());
+    assert_eq!(analysis(get(&server, &path)).await, found);
+    wait_until_async("the analysis to be forgotten", async || {
+        (get(&server, &path).send().await.unwrap().status() != 200).then_some(())
+    })
+    .await;
+    problem(get(&server, &path), "not-found", 404).await;
+    assert_eq!(analysis(get(&server, "/v1/images")).await["images"], serde_json::json!([]));
+    let topics = Local::open_existing(server.data()).unwrap().topics;
+    wait_until_async("the event to be forgotten", async || {
+        let mut tail = topics.tail(&[], From::Start).await.unwrap();
+        tail.try_next().await.unwrap().is_none().then_some(())
+    })
+    .await;
+    let anew = analysis(post(&server, coffee())).await;
+    assert_eq!(anew["id"], found["id"]);
+    assert_ne!(anew["analyzedAt"], found["analyzedAt"], "it was not forgotten after all");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,7 +150,7 @@ async fn work_is_kept_while_no_detector_answers() {
         std::fs::rename(data, &moved).unwrap();
         Server::build().data(moved).start()
     };
-    let found = tests::wait_until_async("the kept work to be done", async || {
+    let found = wait_until_async("the kept work to be done", async || {
         let known = analysis(get(&server, &location)).await;
         known.get("labels").is_some().then_some(known)
     });

@@ -156,6 +156,27 @@ async fn a_body_that_does_not_come_is_not_waited_for_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_head_that_does_not_come_is_not_waited_for_for_ever() {
+    let held = Held::start().await;
+    let server = held.server(&["--head-timeout", "300ms", "--deadline", "600"]);
+    let under_way = sent(&server, 1);
+    held.has_taken(1).await;
+    let (whole, half) =
+        ("GET /health/live HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n", "GET /health/live HTTP/1.1\r\nhost: 127");
+    // The last one may still become HTTP/2.
+    for begun in [half, &[whole, half].concat(), "", "PRI * HTTP/2.0\r\n"] {
+        let mut socket = TcpStream::connect(server.address()).await.unwrap();
+        socket.write_all(begun.as_bytes()).await.unwrap();
+        let cut = tokio::time::timeout(HANGS, socket.read_to_end(&mut Vec::new())).await;
+        assert!(cut.is_ok(), "the rest of {begun:?} is waited for for ever");
+        json(get(&server, "/health/live").send().await.unwrap(), 200).await;
+    }
+    // Its head came in time; its answer may take longer than that.
+    held.release(1);
+    assert_eq!(under_way.await.unwrap()["provider"], "held");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_body_over_the_limit_is_refused_however_it_comes() {
     let server = Server::start::<_, &str>([]);
     let mut socket = TcpStream::connect(server.address()).await.unwrap();
