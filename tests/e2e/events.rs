@@ -7,6 +7,7 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc,
     },
 };
 
@@ -101,24 +102,32 @@ async fn a_consumer_goes_on_where_it_was() {
 }
 
 /// `events tail`, stopped when dropped.
-struct Tail(Child);
+struct Tail {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+}
 
 impl Tail {
     fn start(server: &Server, args: &[&str]) -> Self {
         let mut command = Command::new(crosslens());
         command.args(["events", "tail", "--data"]).arg(server.data()).args(args);
-        Self(command.stdout(Stdio::piped()).spawn().unwrap())
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let (pipe, (line, lines)) = (child.stdout.take().unwrap(), mpsc::channel());
+        std::thread::spawn(move || {
+            BufReader::new(pipe).lines().map_while(Result::ok).try_for_each(|text| line.send(text))
+        });
+        Self { child, lines }
     }
 
-    fn lines(&mut self) -> impl Iterator<Item = String> {
-        BufReader::new(self.0.stdout.take().unwrap()).lines().map_while(Result::ok)
+    fn next(&self) -> String {
+        wait_until("a line of `events tail`", || self.lines.try_recv().ok())
     }
 }
 
 impl Drop for Tail {
     fn drop(&mut self) {
-        self.0.kill().unwrap_or_default();
-        self.0.wait().unwrap();
+        self.child.kill().unwrap_or_default();
+        self.child.wait().unwrap();
     }
 }
 
@@ -126,17 +135,15 @@ impl Drop for Tail {
 async fn events_are_followed_from_another_process() {
     let server = Server::start::<_, &str>([]);
     let first = label(&server, 1).await["id"].clone();
-    let mut tail = Tail::start(&server, &["--from-start", "--json"]);
-    let mut lines = tail.lines();
-    let event: Value = serde_json::from_str(&lines.next().unwrap()).unwrap();
+    let tail = Tail::start(&server, &["--from-start", "--json"]);
+    let event: Value = serde_json::from_str(&tail.next()).unwrap();
     assert_eq!((&event["subject"], &event["type"]), (&first, &"dev.crosslens.image.labelled.v1".into()));
     let second = label(&server, 2).await["id"].clone();
-    let event: Value = serde_json::from_str(&lines.next().unwrap()).unwrap();
+    let event: Value = serde_json::from_str(&tail.next()).unwrap();
     assert_eq!(event["subject"], second);
 
     std::fs::write(server.data().join("bucket/broken.png"), &tests::numbered_picture(3)[..20]).unwrap();
-    let mut failures = Tail::start(&server, &["--from-start", "--topic", "image_failed"]);
-    let line = failures.lines().next().unwrap();
+    let line = Tail::start(&server, &["--from-start", "--topic", "image_failed"]).next();
     assert!(line.contains("image_failed") && line.contains("bucket://local/broken.png"), "{line}");
 }
 
@@ -144,7 +151,8 @@ async fn events_are_followed_from_another_process() {
 async fn everything_is_exported() {
     let server = Server::start::<_, &str>([]);
     let mut ids = Vec::new();
-    for number in 0..25 {
+    // More than is read at a time.
+    for number in 0..120 {
         ids.push(label(&server, number).await["id"].as_str().unwrap().to_owned());
     }
     let export = |format: &str| {
@@ -158,5 +166,7 @@ async fn everything_is_exported() {
     ids.sort_unstable();
     assert_eq!(exported, ids);
     let csv = export("csv");
-    assert!(csv.lines().next().unwrap().starts_with("id,") && ids.iter().all(|id| csv.contains(id)), "{csv}");
+    let labels = lines.iter().map(|line| line["labels"].as_array().unwrap().len());
+    assert_eq!(csv.lines().count(), 1 + labels.sum::<usize>(), "{csv}");
+    assert!(csv.starts_with("id,") && ids.iter().all(|id| csv.contains(id)), "{csv}");
 }

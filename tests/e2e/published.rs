@@ -1,6 +1,10 @@
 //! What is published about the wire: the JSON Schemas in `docs/events` are those of the types.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
+};
 
 use common::http::openapi::event_schemas;
 use tests::workspace_root;
@@ -13,7 +17,11 @@ fn wanted() -> BTreeMap<PathBuf, String> {
 
 #[test]
 fn event_schemas_are_those_of_the_types() {
-    for (path, text) in wanted() {
+    let wanted = wanted();
+    let folder = fs::read_dir(workspace_root().join("docs/events")).unwrap();
+    let there: BTreeSet<PathBuf> = folder.map(|file| file.unwrap().path()).collect();
+    assert_eq!(there, wanted.keys().cloned().collect());
+    for (path, text) in wanted {
         let published = fs::read_to_string(&path).unwrap_or_default();
         let hint = "cargo test --release -p tests -- --ignored write_event_schemas";
         assert!(published == text, "{} is not up to date; run: {hint}", path.display());

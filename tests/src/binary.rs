@@ -5,13 +5,21 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
-    sync::OnceLock,
+    sync::{
+        OnceLock,
+        mpsc::{RecvTimeoutError, channel},
+    },
+    time::Duration,
 };
 
 use crate::{
     config,
     files::{built_in, workspace_root},
+    process::signal,
 };
+
+/// How long a call may take before it counts as hung: a model may have to be fetched.
+const CALL_LIMIT: Duration = Duration::from_secs(300);
 
 /// The built binary, in the profile of the running test. Built on first use, so that `cargo test --release --workspace` alone
 /// is enough; for the whole workspace, so that it shares every dependency with that command. `CROSSLENS_TEST_BINARY` names
@@ -151,14 +159,22 @@ impl Cli {
         self
     }
 
-    /// Runs it to its end.
+    /// Runs it to its end; one that does not end is killed.
     pub fn run(mut self) -> Ended {
         self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.command.spawn().unwrap_or_else(|error| panic!("{:?}: {error}", self.command));
         let mut pipe = child.stdin.take().expect("stdin was piped");
         // A program that does not read its stdin to the end is no fault of the test.
         let writer = std::thread::spawn(move || pipe.write_all(&self.stdin).unwrap_or_default());
+        let (pid, (ended, running)) = (child.id(), channel::<()>());
+        let watchdog = std::thread::spawn(move || {
+            if running.recv_timeout(CALL_LIMIT) == Err(RecvTimeoutError::Timeout) {
+                signal(pid, "KILL");
+            }
+        });
         let output = child.wait_with_output().expect("a started program can be waited for");
+        drop(ended);
+        watchdog.join().expect("a call that hangs can be killed");
         writer.join().expect("writing to a pipe does not panic");
         Ended::from(output)
     }
