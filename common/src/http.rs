@@ -5,6 +5,7 @@
 //! `serve` listens and drains. A front adds its own routes to [`routes::api`] before it wraps them.
 
 mod admission;
+mod body;
 mod caller;
 mod context;
 mod detect;
@@ -21,6 +22,7 @@ mod serve;
 mod trace;
 
 pub use admission::Admission;
+pub use body::bounded;
 pub use caller::{Callers, Verify};
 pub use context::Context;
 pub use guard::Guard;

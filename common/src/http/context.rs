@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::{
     error::{Error, internal},
-    request::Caller,
+    request::{Caller, ImageRequest, ImageSource, Query},
 };
 
 /// What the layers found out before the handler is called.
@@ -20,6 +20,22 @@ pub struct Context {
     pub caller: Caller,
     /// When the answer is no longer wanted.
     pub deadline: Instant,
+}
+
+impl Context {
+    /// A request of this caller about this source.
+    pub fn about(&self, source: ImageSource, query: Query) -> ImageRequest {
+        ImageRequest {
+            source,
+            query,
+            caller: self.caller.clone(),
+            idempotency_key: None,
+            request_id: self.request_id.clone(),
+            traceparent: Some(self.traceparent.clone()),
+            deadline: self.deadline,
+            accepted: None,
+        }
+    }
 }
 
 impl<S: Sync> FromRequestParts<S> for Context {

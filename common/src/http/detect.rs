@@ -90,7 +90,7 @@ pub(super) fn query(features: Option<&str>, max_labels: Option<u16>, publish: Op
     Query::new(features, max_labels, publish.unwrap_or(true))
 }
 
-/// A request of this caller about this source.
+/// A request of this caller about this source, under the caller's own name for it where it gives one.
 pub(super) fn request(
     source: ImageSource,
     query: Query,
@@ -101,16 +101,7 @@ pub(super) fn request(
         Ok(key) if (1..=255).contains(&key.len()) => Ok(key.to_owned()),
         _ => Err(Error::new(Kind::InvalidRequest, "an Idempotency-Key is 1 to 255 visible ASCII characters")),
     });
-    Ok(ImageRequest {
-        source,
-        query,
-        caller: context.caller.clone(),
-        idempotency_key: idempotency_key.transpose()?,
-        request_id: context.request_id.clone(),
-        traceparent: Some(context.traceparent.clone()),
-        deadline: context.deadline,
-        accepted: None,
-    })
+    Ok(ImageRequest { idempotency_key: idempotency_key.transpose()?, ..context.about(source, query) })
 }
 
 /// Whether text is asked for before JSON.

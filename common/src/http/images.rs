@@ -5,14 +5,12 @@ use axum::{
     extract::{Path, Query as Params, Request, State},
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    Context, Front,
+    Context, Front, bounded,
     detect::{query, request},
     problem::Problem,
 };
@@ -232,21 +230,6 @@ pub(super) async fn list(
 pub(super) fn provider_header(analysis: &Analysis) -> [(HeaderName, HeaderValue); 1] {
     let provider = HeaderValue::from_str(&analysis.detector.provider);
     [(PROVIDER, provider.unwrap_or(HeaderValue::from_static("unknown")))]
-}
-
-/// The whole body, or `too-large` as soon as that is known.
-async fn bounded(request: Request, limit: usize) -> Result<Bytes> {
-    let too_large = || Error::new(Kind::TooLarge, format!("the body is larger than {limit} bytes"));
-    let length =
-        request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length > limit as u64) {
-        return Err(too_large());
-    }
-    let body = Limited::new(request.into_body(), limit).collect().await;
-    body.map(|body| body.to_bytes()).map_err(|cause| match cause.downcast_ref::<LengthLimitError>() {
-        Some(_) => too_large(),
-        None => Error::new(Kind::InvalidRequest, "the body ended early").because(cause),
-    })
 }
 
 fn prefers_async(headers: &HeaderMap) -> bool {

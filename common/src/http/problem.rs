@@ -67,12 +67,22 @@ impl IntoResponse for Error {
     }
 }
 
+/// How a route words its errors where it speaks another API: set among a response's extensions, beside the error.
+#[derive(Debug, Clone, Copy)]
+pub struct Wording(pub fn(&Error) -> serde_json::Value);
+
 /// Writes the problem's body, now that the request id is known.
 pub(super) fn fill(response: &mut Response, request_id: &str) {
     let Some(error) = response.extensions().get::<Error>() else { return };
-    let body = serde_json::to_vec(&Problem::new(error, request_id)).unwrap_or_default();
+    let (media, body) = match response.extensions().get::<Wording>() {
+        Some(Wording(word)) => ("application/json", word(error).to_string().into_bytes()),
+        None => {
+            let problem = Problem::new(error, request_id);
+            ("application/problem+json", serde_json::to_vec(&problem).unwrap_or_default())
+        }
+    };
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
     *response.body_mut() = Body::from(body);
 }
