@@ -54,13 +54,13 @@ fn peer(seconds: f64, photos: &[PathBuf]) -> Command {
 }
 
 /// On the first core, so that neither side has a second one.
-fn pinned(program: &Path) -> Command {
+pub(crate) fn pinned(program: &Path) -> Command {
     let mut command = Command::new("taskset");
     command.args(["-c", "0"]).arg(program);
     command
 }
 
-fn figure(mut command: Command) -> f64 {
+pub(crate) fn figure(mut command: Command) -> f64 {
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let first = text.split_whitespace().next().and_then(|word| word.parse().ok());

@@ -53,7 +53,7 @@ fn load(runtime: &Runtime, url: &str, body: &Bytes, rate: u32, count: u32) -> Ve
 }
 
 /// A photograph as a JPEG of about 70 KB.
-fn picture() -> Bytes {
+pub(crate) fn picture() -> Bytes {
     let photo = image::open(tests::photo("coffee.png")).unwrap().to_rgb8();
     let mut quality = 95;
     loop {

@@ -7,7 +7,9 @@ mod classify;
 mod known;
 mod many;
 mod one_core;
+mod reduce;
 mod start;
+mod vision;
 
 use clap::{Parser, Subcommand};
 
@@ -52,6 +54,26 @@ enum Command {
         #[arg(long, default_value_t = 100_000)]
         files: usize,
     },
+    /// The detector in front of a stand-in for Vision: time added, requests a second, images in a call
+    Vision {
+        /// Seconds of each part
+        #[arg(long, default_value_t = 10)]
+        seconds: u32,
+    },
+    /// A 12-megapixel JPEG to 640 pixels beside libvips; build with `--features turbojpeg`
+    Reduce {
+        /// Seconds of each round
+        #[arg(long, default_value_t = 5.0)]
+        seconds: f64,
+        /// Rounds of each side
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+    },
+    /// What `reduce` runs on one core
+    #[command(hide = true)]
+    ReduceOne { seconds: f64, picture: std::path::PathBuf },
+    /// `detector-gcp --detector vision`: time to listening, memory when idle
+    StartDetector,
     /// Everything, with the default figures
     All,
 }
@@ -64,11 +86,18 @@ fn main() {
         Command::Known { rate, seconds } => known::run(rate, seconds),
         Command::Start { requests } => start::run(requests),
         Command::Many { files } => many::run(files),
+        Command::Vision { seconds } => vision::run(seconds),
+        Command::Reduce { seconds, rounds } => reduce::run(seconds, rounds),
+        Command::ReduceOne { seconds, picture } => reduce::one(seconds, &picture),
+        Command::StartDetector => start::detector(),
         Command::All => {
             classify::run(10.0, 5);
             known::run(500, 20);
             start::run(50_000);
             many::run(100_000);
+            vision::run(10);
+            reduce::run(5.0, 5);
+            start::detector();
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use reqwest::Client;
-use tests::Server;
+use tests::{Detector, Server};
 
 use crate::median;
 
@@ -28,6 +28,25 @@ pub(crate) fn run(requests: usize) {
         sent = until;
         println!("after {until} requests: {} MB resident", megabytes(&server));
     }
+}
+
+/// Prints the same for the detector service in front of Vision, of which nothing is asked.
+pub(crate) fn detector() {
+    let start = || Detector::vision("http://127.0.0.1:9").env("RUST_LOG", "warn");
+    drop(start().start());
+    let starts: Vec<f64> = (0..7)
+        .map(|_| {
+            let started = Instant::now();
+            let detector = start().start();
+            let seconds = started.elapsed().as_secs_f64();
+            drop(detector);
+            seconds
+        })
+        .collect();
+    println!("start: `detector-gcp --detector vision` listens after {:.1} ms (median of 7)", median(starts) * 1000.0);
+    let detector = start().start();
+    std::thread::sleep(Duration::from_secs(3));
+    println!("idle: {:.1} MB resident", tests::memory(detector.pid()).unwrap().resident as f64 / 1e6);
 }
 
 fn ready() -> f64 {

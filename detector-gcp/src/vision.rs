@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use common::{
-    analysis::{Detection, DetectorId, Feature, Features},
+    analysis::{Detection, DetectorId, Feature, Features, Findings},
     error::{Error, Kind, Result},
     image::Image,
     intake::Intake,
@@ -70,7 +70,7 @@ impl Detect for Vision {
 }
 
 impl Vision {
-    async fn ask(&self, image: &Image, features: &Features, deadline: Instant) -> Result<common::analysis::Findings> {
+    async fn ask(&self, image: &Image, features: &Features, deadline: Instant) -> Result<Findings> {
         let Some(question) = Question::of(features) else { return Ok(findings::nothing_asked(features)) };
         let (width, height) = question.size();
         let sent = self.intake.reduced(image, width, height).await?;
@@ -82,11 +82,10 @@ impl Vision {
                 for (feature, units) in question.billed() {
                     counter!("crosslens_billed_units_total", "feature" => feature.name()).increment((*units).into());
                 }
-                cost.spend();
             }
-            // Who was not let in is not billed either.
-            Err(error) if matches!(error.kind(), Kind::RateLimited | Kind::Unavailable) => drop(cost),
-            Err(_) => cost.spend(),
+            // Who was not let in is not billed.
+            Err(error) if matches!(error.kind(), Kind::RateLimited | Kind::Unavailable) => cost.give_back(),
+            Err(_) => {}
         }
         read
     }

@@ -14,6 +14,7 @@ mod lock;
 mod process;
 mod python;
 mod server;
+mod vision_stand_in;
 
 pub use self::{
     binary::{Cli, Ended, cache_dir, crosslens, model_cache, run},
@@ -24,4 +25,5 @@ pub use self::{
     process::{Memory, alive, memory, signal, wait_until, wait_until_async},
     python::{photo, photos, python},
     server::{Builder, Server},
+    vision_stand_in::{Call, Reply, VisionStandIn},
 };

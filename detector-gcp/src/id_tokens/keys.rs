@@ -115,7 +115,7 @@ impl Keys {
 impl State {
     /// What to do about a key id, before it is answered. Notes an unknown one that is about to make us ask.
     fn need(&mut self, kid: &str, now: Instant) -> Need {
-        let may_ask = !self.failed.is_some_and(|failed| now.duration_since(failed) < PAUSE);
+        let may_ask = self.failed.is_none_or(|failed| now.duration_since(failed) >= PAUSE);
         let Some(held) = self.held.as_ref().filter(|held| held.holds(now)) else {
             return if may_ask { Need::First } else { Need::None };
         };

@@ -23,7 +23,7 @@ struct Today {
     taken: u32,
 }
 
-/// Units that are set aside for a call: spent when it is billed, and given back when this is dropped before.
+/// Units that are set aside for a call. Dropped they are spent: whoever goes away may have been billed.
 #[derive(Debug)]
 pub(super) struct Cost<'a> {
     allowance: &'a Allowance,
@@ -58,14 +58,8 @@ impl Allowance {
 }
 
 impl Cost<'_> {
-    /// It was billed, or may have been.
-    pub(super) fn spend(mut self) {
-        self.units = 0;
-    }
-}
-
-impl Drop for Cost<'_> {
-    fn drop(&mut self) {
+    /// It was not billed.
+    pub(super) fn give_back(self) {
         let mut now = self.allowance.now();
         if now.date == self.date {
             now.taken = now.taken.saturating_sub(self.units);
@@ -128,13 +122,13 @@ mod tests {
     #[test]
     fn the_day_has_an_end_and_what_was_not_billed_comes_back() {
         let allowance = Allowance::new(3);
-        allowance.take(2).unwrap().spend();
-        drop(allowance.take(1).unwrap());
+        drop(allowance.take(2).unwrap());
+        allowance.take(1).unwrap().give_back();
         let last = allowance.take(1).unwrap();
         let refused = allowance.take(1).unwrap_err();
         assert_eq!(refused.kind(), Kind::RateLimited);
         assert!(refused.retry_after().unwrap() <= Duration::from_secs(86_400));
-        last.spend();
+        drop(last);
         assert!(allowance.take(1).is_err());
     }
 
