@@ -9,6 +9,7 @@ mod events;
 mod faults;
 mod fetch_limits;
 mod http_api;
+mod infra;
 mod label;
 mod label_many;
 mod model;

@@ -1,4 +1,4 @@
-//! A Python of the tests' own, with the real peers at exact versions, and the photographs that come with one of them.
+//! Pythons of the tests' own, with real peers and linters at exact versions, and the photographs that come with one of them.
 
 use std::{
     fs,
@@ -15,15 +15,28 @@ use crate::{
 /// The interpreter of `target/tests-venv`, which is made from `tests/requirements.txt` on first use and made anew when that
 /// file changes.
 pub fn python() -> &'static Path {
-    static MADE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    MADE.get_or_init(make).as_deref().unwrap_or_else(|error| panic!("the Python environment of the tests: {error}"))
+    static MADE: Made = OnceLock::new();
+    made(&MADE, "tests-venv", "requirements.txt")
 }
 
-fn make() -> Result<PathBuf, String> {
-    let (venv, requirements) = (target_dir().join("tests-venv"), workspace_root().join("tests/requirements.txt"));
+/// The same for `target/tests-venv-infra` and `tests/requirements-infra.txt`, the linters of what is not Rust.
+pub fn infra_python() -> &'static Path {
+    static MADE: Made = OnceLock::new();
+    made(&MADE, "tests-venv-infra", "requirements-infra.txt")
+}
+
+type Made = OnceLock<Result<PathBuf, String>>;
+
+fn made(once: &'static Made, venv: &str, requirements: &str) -> &'static Path {
+    let made = once.get_or_init(|| make(venv, requirements)).as_deref();
+    made.unwrap_or_else(|error| panic!("the Python environment {venv}: {error}"))
+}
+
+fn make(name: &str, requirements: &str) -> Result<PathBuf, String> {
+    let (venv, requirements) = (target_dir().join(name), workspace_root().join("tests").join(requirements));
     let python = venv.join("bin/python");
     let wanted = fs::read_to_string(&requirements).map_err(|error| format!("{}: {error}", requirements.display()))?;
-    lock::once(&target_dir().join("tests-venv.txt"), &wanted, || {
+    lock::once(&target_dir().join(format!("{name}.txt")), &wanted, || {
         quiet(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
         // Every package is listed, so nothing else is pulled in: scikit-image is here for its photographs, not to run.
         let pip =
