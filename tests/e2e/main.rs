@@ -17,3 +17,4 @@ mod page;
 mod published;
 mod ssrf;
 mod ssrf_witness;
+mod vision_face;

@@ -1,4 +1,4 @@
-//! The built `crosslens`, and running it to its end.
+//! The built binaries, and running `crosslens` to its end.
 
 use std::{
     ffi::OsStr,
@@ -21,12 +21,24 @@ use crate::{
 /// How long a call may take before it counts as hung: a model may have to be fetched.
 const CALL_LIMIT: Duration = Duration::from_secs(300);
 
-/// The built binary, in the profile of the running test. Built on first use, so that `cargo test --release --workspace` alone
-/// is enough; for the whole workspace, so that it shares every dependency with that command. `CROSSLENS_TEST_BINARY` names
-/// another one to test.
+/// The built `crosslens`. `CROSSLENS_TEST_BINARY` names another one to test.
 pub fn crosslens() -> &'static Path {
-    static BINARY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    BINARY.get_or_init(|| config::binary().map_or_else(build, Ok)).as_deref().unwrap_or_else(|error| panic!("{error}"))
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| config::binary().unwrap_or_else(|| built("crosslens")))
+}
+
+/// The built `detector-gcp`. `CROSSLENS_TEST_DETECTOR` names another one to test.
+pub fn detector_gcp() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| config::detector().unwrap_or_else(|| built("detector-gcp")))
+}
+
+/// A binary in the profile of the running test. All are built on the first use of one, so that `cargo test --release
+/// --workspace` alone is enough; for the whole workspace, so that they share every dependency with that command.
+fn built(name: &str) -> PathBuf {
+    static FOLDER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let folder = FOLDER.get_or_init(build).as_ref().unwrap_or_else(|error| panic!("{error}"));
+    folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }
 
 fn build() -> Result<PathBuf, String> {
@@ -38,20 +50,21 @@ fn build() -> Result<PathBuf, String> {
         cargo.env_remove(name);
     }
     let status = cargo
-        .args(["build", "--workspace", "--bin", "crosslens", "--profile", profile, "--target-dir"])
+        .args(["build", "--workspace", "--bin", "crosslens", "--bin", "detector-gcp"])
+        .args(["--profile", profile, "--target-dir"])
         .arg(target)
         .current_dir(workspace_root())
         .status()
         .map_err(|error| format!("cargo cannot be run: {error}"))?;
     if !status.success() {
-        return Err("crosslens does not build; cargo's words are above".to_owned());
+        return Err("the binaries do not build; cargo's words are above".to_owned());
     }
-    Ok(target.join(folder).join(format!("crosslens{}", std::env::consts::EXE_SUFFIX)))
+    Ok(target.join(folder))
 }
 
-/// A command for the binary without the settings of whoever runs the tests.
-pub(crate) fn command() -> Command {
-    without_settings(Command::new(crosslens()))
+/// A command for a binary without the settings of whoever runs the tests.
+pub(crate) fn command(binary: &Path) -> Command {
+    without_settings(Command::new(binary))
 }
 
 /// Takes the settings of whoever runs the tests away from a command.
@@ -105,7 +118,7 @@ pub struct Ended {
 impl Cli {
     /// A call with these arguments.
     pub fn new<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(args: I) -> Self {
-        let mut command = command();
+        let mut command = command(crosslens());
         command.args(args);
         Self { command, stdin: Vec::new() }
     }

@@ -21,6 +21,11 @@ pub(crate) fn binary() -> Option<PathBuf> {
     std::env::var_os("CROSSLENS_TEST_BINARY").map(PathBuf::from)
 }
 
+/// `CROSSLENS_TEST_DETECTOR`: a `detector-gcp` to test instead of the one that cargo builds from these sources.
+pub(crate) fn detector() -> Option<PathBuf> {
+    std::env::var_os("CROSSLENS_TEST_DETECTOR").map(PathBuf::from)
+}
+
 /// The folders of the `PATH`, in order.
 pub(crate) fn search_path() -> Vec<PathBuf> {
     std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default()

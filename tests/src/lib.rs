@@ -7,9 +7,11 @@
 mod binary;
 mod chromium;
 mod config;
+mod detector;
 mod events;
 mod files;
 mod http;
+mod launch;
 mod lock;
 mod process;
 mod python;
@@ -17,8 +19,9 @@ mod server;
 mod vision_stand_in;
 
 pub use self::{
-    binary::{Cli, Ended, cache_dir, crosslens, model_cache, run},
+    binary::{Cli, Ended, cache_dir, crosslens, detector_gcp, model_cache, run},
     chromium::{chromedriver, chromium, found_or_installed},
+    detector::{Detector, Start},
     events::{Events, Sent},
     files::{cases_dir, target_dir, workspace_root},
     http::{Picture, client, numbered_picture, serve_picture},

@@ -2,23 +2,17 @@
 
 use std::{
     ffi::OsString,
-    fs::{self, File},
-    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex, PoisonError, mpsc},
-    time::Duration,
+    process::ExitStatus,
 };
 
 use tempfile::TempDir;
 
 use crate::{
-    binary::{command, model_cache, wrapped},
-    process::{Memory, memory, signal, wait_until},
+    binary::{command, crosslens, model_cache, wrapped},
+    launch::Running,
+    process::{Memory, memory},
 };
-
-/// How long a start may take before it counts as hung: a model may have to be fetched.
-const START_LIMIT: Duration = Duration::from_secs(180);
 
 /// How a server is to be started; see [`Server::build`].
 #[derive(Debug, Default)]
@@ -108,13 +102,6 @@ pub struct Server {
     _own: TempDir,
 }
 
-#[derive(Debug)]
-struct Running {
-    child: Child,
-    url: String,
-    stdout: Arc<Mutex<String>>,
-}
-
 impl Server {
     /// Starts `crosslens up --listen 127.0.0.1:0 --data TEMPORARY` and these arguments.
     pub fn start<I: IntoIterator<Item = S>, S: Into<OsString>>(args: I) -> Self {
@@ -128,17 +115,17 @@ impl Server {
 
     /// `http://127.0.0.1:PORT`, without a slash at the end.
     pub fn url(&self) -> &str {
-        &self.running.url
+        self.running.url()
     }
 
     /// The URL of a path that begins with `/`.
     pub fn at(&self, path: &str) -> String {
-        format!("{}{path}", self.running.url)
+        format!("{}{path}", self.running.url())
     }
 
     /// `127.0.0.1:PORT`.
     pub fn address(&self) -> &str {
-        self.running.url.trim_start_matches("http://")
+        self.running.url().trim_start_matches("http://")
     }
 
     /// The data folder.
@@ -148,17 +135,17 @@ impl Server {
 
     /// The process.
     pub fn pid(&self) -> u32 {
-        self.running.child.id()
+        self.running.pid()
     }
 
     /// What it has written on stdout since the last start.
     pub fn stdout(&self) -> String {
-        self.running.stdout.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.running.stdout()
     }
 
     /// What it has written on stderr, over all starts.
     pub fn stderr(&self) -> String {
-        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+        self.running.stderr()
     }
 
     /// Its resident memory.
@@ -168,21 +155,17 @@ impl Server {
 
     /// Ends it as a power cut would.
     pub fn kill9(&mut self) {
-        // An error means that it has ended already, which is what is wanted.
-        self.running.child.kill().unwrap_or_default();
-        self.running.child.wait().expect("a started program can be waited for");
+        self.running.kill();
     }
 
     /// Asks it to stop and waits until it has.
     pub fn sigterm(&mut self) -> ExitStatus {
-        signal(self.pid(), "TERM");
-        self.wait()
+        self.running.sigterm()
     }
 
     /// Waits until it has ended by itself.
     pub fn wait(&mut self) -> ExitStatus {
-        let child = &mut self.running.child;
-        wait_until("the server to end", || child.try_wait().expect("a started program can be waited for"))
+        self.running.wait()
     }
 
     /// Starts it again on the same data folder, on a new port; kills it first where it still runs.
@@ -202,8 +185,7 @@ impl Drop for Server {
 }
 
 fn launch(builder: &Builder, data: &Path, log: &Path) -> Result<Running, String> {
-    let text = |error: std::io::Error| error.to_string();
-    let mut inner = command();
+    let mut inner = command(crosslens());
     inner.args(["up", "--listen", "127.0.0.1:0", "--data"]).arg(data).args(&builder.args);
     for (name, value) in &builder.env {
         match value {
@@ -212,32 +194,5 @@ fn launch(builder: &Builder, data: &Path, log: &Path) -> Result<Running, String>
         };
     }
     let program: Vec<&str> = builder.inside.iter().map(String::as_str).collect();
-    let mut command: Command = if program.is_empty() { inner } else { wrapped(&program, &inner) };
-    let stderr = File::options().create(true).append(true).open(log).map_err(text)?;
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).spawn().map_err(text)?;
-
-    let stdout = Arc::new(Mutex::new(String::new()));
-    let (found, ready) = mpsc::channel();
-    let (pipe, lines) = (child.stdout.take().expect("stdout was piped"), Arc::clone(&stdout));
-    std::thread::spawn(move || {
-        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-            if let Some(url) = line.strip_prefix("ready http://") {
-                let address = url.split_whitespace().next().unwrap_or_default().trim_end_matches('/');
-                found.send(format!("http://{address}")).unwrap_or_default();
-            }
-            let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
-            lines.push_str(&line);
-            lines.push('\n');
-        }
-    });
-    match ready.recv_timeout(START_LIMIT) {
-        Ok(url) => Ok(Running { child, url, stdout }),
-        Err(_) => {
-            child.kill().unwrap_or_default();
-            let ended = child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
-            let (out, err) = (stdout.lock().unwrap_or_else(PoisonError::into_inner).clone(), fs::read(log));
-            let err = String::from_utf8_lossy(&err.unwrap_or_default()).into_owned();
-            Err(format!("no `ready` line; ended with {ended}\n--- stdout\n{out}--- stderr\n{err}"))
-        }
-    }
+    Running::start(if program.is_empty() { inner } else { wrapped(&program, &inner) }, log)
 }

@@ -1,3 +1,5 @@
+//! What Vision answers, read; and answers that are none.
+
 use super::*;
 
 /// An answer as it stands on the wire; reading it is the official crate's.
