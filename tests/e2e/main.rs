@@ -17,4 +17,5 @@ mod page;
 mod published;
 mod ssrf;
 mod ssrf_witness;
+mod vision;
 mod vision_face;
