@@ -195,8 +195,8 @@ def batch():
     yield "payload a list", raw(head, part([]), rs256(KEYS["one"]))
     yield "payload deep", raw(head, b64(b"[" * 3000), rs256(KEYS["one"]))
     yield "header deep", f"{b64(b'[' * 3000)}.{payload}.{signature}"
-    yield "huge header", signed(header={"x": "A" * 48 * 1024})
-    yield "huge payload", signed(x="A" * 48 * 1024)
+    yield "long header", signed(header={"x": "A" * 12 * 1024})
+    yield "long payload", signed(x="A" * 12 * 1024)
 
     yield "account: no email", signed(email=...)
     yield "account: email null", signed(email=None)
