@@ -19,6 +19,7 @@ use axum::{
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 /// How one call is answered.
 #[derive(Debug, Clone)]
@@ -51,6 +52,7 @@ pub struct Call {
 pub struct VisionStandIn {
     address: SocketAddr,
     shared: Arc<Mutex<Shared>>,
+    gate: Arc<watch::Sender<bool>>,
 }
 
 #[derive(Debug)]
@@ -78,12 +80,13 @@ impl VisionStandIn {
         let shared = Arc::new(Mutex::new(shared));
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
+        let stand_in = Self { address, shared, gate: Arc::new(watch::Sender::new(true)) };
         let routes = Router::new()
             .route("/v1/images:annotate", post(annotate))
             .layer(DefaultBodyLimit::max(64 << 20))
-            .with_state(Arc::clone(&shared));
+            .with_state(stand_in.clone());
         tokio::spawn(async move { axum::serve(listener, routes).await });
-        Self { address, shared }
+        stand_in
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -104,6 +107,16 @@ impl VisionStandIn {
     /// How long every answer takes from now on.
     pub fn delay(&self, delay: Duration) {
         self.shared().delay = delay;
+    }
+
+    /// Answers nobody until [`Self::release`].
+    pub fn hold(&self) {
+        self.gate.send_replace(false);
+    }
+
+    /// Answers whoever waits, and whoever comes.
+    pub fn release(&self) {
+        self.gate.send_replace(true);
     }
 
     /// Counts from now on, and keeps no picture.
@@ -155,15 +168,16 @@ struct Feature {
     max_results: i64,
 }
 
-async fn annotate(State(shared): State<Arc<Mutex<Shared>>>, body: Bytes) -> Response {
-    let count = match take_in(&shared, &body) {
+async fn annotate(State(stand_in): State<VisionStandIn>, body: Bytes) -> Response {
+    let count = match take_in(&stand_in.shared, &body) {
         Ok(count) => count,
         Err(problem) => return google_error(400, &problem, None),
     };
     let (reply, delay) = {
-        let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shared = stand_in.shared();
         (shared.next.pop_front().unwrap_or_else(|| shared.always.clone()), shared.delay)
     };
+    stand_in.gate.subscribe().wait_for(|open| *open).await.expect("the gate lives as long as the stand-in");
     tokio::time::sleep(delay).await;
     match reply {
         Reply::Labels => answers(vec![labels(); count]),

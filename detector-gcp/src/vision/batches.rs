@@ -7,7 +7,7 @@ use std::{
 
 use common::error::{Result, internal};
 use google_cloud_vision_v1::model::{AnnotateImageRequest, AnnotateImageResponse};
-use metrics::histogram;
+use metrics::{gauge, histogram};
 use tokio::{sync::oneshot, time::Instant};
 
 use super::client::Client;
@@ -59,6 +59,7 @@ impl Batches {
         let free = {
             let mut state = self.shared.state();
             state.waiting.push_back(Item { request, deadline, answer });
+            show(&state);
             let free = state.calls < CALLS;
             state.calls += usize::from(free);
             free
@@ -76,6 +77,10 @@ impl Shared {
     }
 }
 
+fn show(state: &State) {
+    gauge!("crosslens_provider_waiting_images", "provider" => "google-vision").set(state.waiting.len() as f64);
+}
+
 /// One of the calls, given back however the work ends.
 struct Place(Option<Arc<Shared>>);
 
@@ -86,6 +91,7 @@ impl Place {
         let shared = self.0.take()?;
         let mut state = shared.state();
         let batch = next(&mut state.waiting);
+        show(&state);
         if batch.is_empty() {
             state.calls -= 1;
             return None;
