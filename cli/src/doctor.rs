@@ -79,7 +79,8 @@ impl Check {
 pub(crate) async fn run(args: DoctorArgs, settings: &Settings, environment: &Environment) -> Result<ExitCode> {
     let mut checks = vec![model(settings).await?, ledger(settings).await];
     checks.extend(google(settings, environment).await);
-    checks.push(image(settings).await);
+    let ready = checks.iter().all(|check| check.state != State::Failed);
+    checks.push(if ready { image(settings).await } else { Check::unused("image", "not tried", "see above") });
     let text = if args.json { json(&checks)? } else { table(&checks) };
     // Nobody reading is no reason to fail.
     let _ = std::io::stdout().lock().write_all(text.as_bytes());

@@ -51,7 +51,7 @@ impl Vision {
     /// # Errors
     /// What a call with an image would end in.
     pub async fn reachable(&self, time_left: Duration) -> Result<()> {
-        self.batches.client().annotate(Vec::new(), Instant::now() + time_left).await.map(|_| ())
+        self.batches.client().reachable(time_left).await
     }
 }
 

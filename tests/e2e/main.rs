@@ -5,6 +5,7 @@ mod architecture;
 mod callers;
 mod corpus;
 mod crash;
+mod doctor;
 mod events;
 mod faults;
 mod fetch_limits;

@@ -50,7 +50,8 @@ fn build() -> Result<PathBuf, String> {
         cargo.env_remove(name);
     }
     let status = cargo
-        .args(["build", "--workspace", "--bin", "crosslens", "--bin", "detector-gcp"])
+        // With what a default build of `crosslens` leaves out, so that it is tested as well.
+        .args(["build", "--workspace", "--features", "cli/gcp", "--bin", "crosslens", "--bin", "detector-gcp"])
         .args(["--profile", profile, "--target-dir"])
         .arg(target)
         .current_dir(workspace_root())

@@ -58,6 +58,17 @@ impl Client {
         self.retries.run(deadline, |number, left| self.attempt(number, requests.clone(), left)).await
     }
 
+    /// Whether our calls are taken, by one that is about no image. A complaint about that is as good as an answer.
+    pub(super) async fn reachable(&self, left: Duration) -> Result<()> {
+        let call = self.annotator.batch_annotate_images().with_retry_policy(NeverRetry).with_attempt_timeout(left).send();
+        match timeout(left, call).await {
+            Ok(Err(error)) if error.http_status_code() == Some(400) => Ok(()),
+            Ok(Err(error)) => Err(classify(error).error),
+            Ok(Ok(_)) => Ok(()),
+            Err(_) => Err(late().error),
+        }
+    }
+
     async fn attempt(
         &self,
         number: u32,
