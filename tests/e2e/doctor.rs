@@ -51,7 +51,11 @@ fn what_is_missing_is_named_with_what_to_do_and_nothing_is_fetched() {
     let (cli, home) = local(&["doctor"]);
     let ended = cli.env("CROSSLENS_CACHE", home.path().join("empty")).run();
     assert_eq!(ended.code, 1);
-    assert!(ended.stdout.contains("FAILED  model") && ended.stdout.contains("crosslens model pull"), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("FAILED  model") && ended.stdout.contains("crosslens model pull"),
+        "{}",
+        ended.stdout
+    );
     assert!(!home.path().join("empty").exists());
     let file = home.path().join("a file");
     std::fs::write(&file, "").unwrap();

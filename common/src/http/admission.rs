@@ -16,20 +16,27 @@ use axum::{
 use metrics::gauge;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::body::Bodies;
 use crate::error::{Error, Kind, Result, internal};
 
-/// A bounded number of workers and a bounded queue before them. Clones share both.
+/// A bounded number of workers, a bounded queue before them, and the memory of their bodies. Clones share all three.
 #[derive(Debug, Clone)]
 pub struct Admission {
     working: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
     queue: usize,
+    bodies: Bodies,
 }
 
 impl Admission {
     /// `concurrency` requests work at a time and `queue` more wait.
     pub fn new(concurrency: usize, queue: usize) -> Self {
-        Self { working: Arc::new(Semaphore::new(concurrency)), waiting: Arc::default(), queue }
+        Self {
+            working: Arc::new(Semaphore::new(concurrency)),
+            waiting: Arc::default(),
+            queue,
+            bodies: Bodies::default(),
+        }
     }
 
     /// A place, at once or after waiting; `rate-limited` when the queue is full.
@@ -65,9 +72,12 @@ impl Drop for Place<'_> {
     }
 }
 
-pub(super) async fn admit(State(admission): State<Admission>, request: Request, next: Next) -> Response {
+pub(super) async fn admit(State(admission): State<Admission>, mut request: Request, next: Next) -> Response {
     match admission.enter().await {
-        Ok(_permit) => next.run(request).await,
+        Ok(_permit) => {
+            request.extensions_mut().insert(admission.bodies.clone());
+            next.run(request).await
+        }
         Err(error) => error.into_response(),
     }
 }

@@ -60,7 +60,8 @@ impl Client {
 
     /// Whether our calls are taken, by one that is about no image. A complaint about that is as good as an answer.
     pub(super) async fn reachable(&self, left: Duration) -> Result<()> {
-        let call = self.annotator.batch_annotate_images().with_retry_policy(NeverRetry).with_attempt_timeout(left).send();
+        let call =
+            self.annotator.batch_annotate_images().with_retry_policy(NeverRetry).with_attempt_timeout(left).send();
         match timeout(left, call).await {
             Ok(Err(error)) if error.http_status_code() == Some(400) => Ok(()),
             Ok(Err(error)) => Err(classify(error).error),
