@@ -39,7 +39,7 @@ fn this(seconds: f64, path: &Path) -> Command {
 
 fn peer(seconds: f64, path: &Path) -> Command {
     let script = tests::workspace_root().join("bench/peers/reduce.py");
-    let mut command = pinned(tests::python());
+    let mut command = pinned(tests::bench_python());
     command.arg(script).arg(seconds.to_string()).arg(path).env("VIPS_CONCURRENCY", "1");
     command
 }

@@ -26,7 +26,7 @@ pub use self::{
     files::{cases_dir, target_dir, workspace_root},
     http::{Picture, client, numbered_picture, serve_picture},
     process::{Memory, alive, memory, signal, wait_until, wait_until_async},
-    python::{infra_python, photo, photos, python},
+    python::{bench_python, infra_python, photo, photos, python},
     server::{Builder, Server},
     vision_stand_in::{Call, Reply, VisionStandIn},
 };

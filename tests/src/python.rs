@@ -25,6 +25,12 @@ pub fn infra_python() -> &'static Path {
     made(&MADE, "tests-venv-infra", "requirements-infra.txt")
 }
 
+/// The same for `target/tests-venv-bench` and `tests/requirements-bench.txt`, peers of benchmarks alone.
+pub fn bench_python() -> &'static Path {
+    static MADE: Made = OnceLock::new();
+    made(&MADE, "tests-venv-bench", "requirements-bench.txt")
+}
+
 type Made = OnceLock<Result<PathBuf, String>>;
 
 fn made(once: &'static Made, venv: &str, requirements: &str) -> &'static Path {
