@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream};
 use serde_json::json;
 use tests::{Reply, client, numbered_picture, wait_until_async};
 
-use super::{detector, json_of, metric, post, waiting};
+use super::{ask, detector, every_call_busy, json_of, metric, post, waiting};
 
 /// What is answered while Vision replies like this, as status and problem.
 async fn ends_as(reply: Reply, deadline_ms: &str) -> (u16, String) {
@@ -63,15 +63,12 @@ async fn each_failure_is_one_row_of_the_table() {
 #[tokio::test]
 async fn one_images_error_is_that_images_alone() {
     let (vision, detector) = detector(&[]).await;
-    // Sixteen calls are kept busy, so that the next three images go together.
-    vision.hold();
-    let ask = |number| tokio::spawn(post_one(detector.at("/v1/detect"), number));
-    let busy: Vec<_> = (100..116).map(ask).collect();
-    wait_until_async("sixteen calls to be under way", async || (vision.images().len() == 16).then_some(())).await;
+    // While all calls are busy, the next three images go together.
+    let busy = every_call_busy(&vision, &detector).await;
     let label = |word: &str| json!({ "labelAnnotations": [{ "description": word, "score": 0.5 }] });
     let broken = json!({ "error": { "code": 3, "message": "no" } });
     vision.always(Reply::Answers(vec![label("one"), broken, label("three")]));
-    let together: Vec<_> = (1..=3).map(ask).collect();
+    let together: Vec<_> = (1..=3).map(|number| ask(&client(), &detector, number)).collect();
     waiting(&client(), &detector, 3).await;
     vision.release();
     let mut statuses = Vec::new();
@@ -84,10 +81,6 @@ async fn one_images_error_is_that_images_alone() {
     for answer in busy {
         assert_eq!(answer.await.unwrap(), 200);
     }
-}
-
-async fn post_one(url: String, number: u32) -> u16 {
-    client().post(url).body(numbered_picture(number)).send().await.unwrap().status().as_u16()
 }
 
 #[tokio::test]
