@@ -18,5 +18,6 @@ mod page;
 mod published;
 mod ssrf;
 mod ssrf_witness;
+mod turbojpeg;
 mod vision;
 mod vision_face;

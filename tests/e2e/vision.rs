@@ -5,6 +5,11 @@ mod bad_days;
 
 use std::{io::Cursor, time::Duration};
 
+use common::{
+    intake::{Intake, Limits},
+    ports::suites,
+};
+use detector_gcp::vision::{Credentials, Vision, VisionSettings};
 use futures_util::future::join_all;
 use image::{ImageFormat, ImageReader, RgbImage};
 use reqwest::{Client, Response};
@@ -89,6 +94,16 @@ async fn labels_are_told_with_provider_and_bill() {
     assert_eq!(answer["billedUnits"], json!({ "labels": 1 }), "safe search is free beside labels");
     assert_eq!(vision.calls().len(), 1, "all features in one call");
     assert_eq!(metric(&client, &detector, "crosslens_billed_units_total").await, 1.0);
+}
+
+#[tokio::test]
+async fn the_adapter_behaves_as_every_detector_does() {
+    let vision = VisionStandIn::start().await;
+    let intake = Intake::new(Limits::default());
+    let endpoint = Some(vision.url().parse().unwrap());
+    let settings = VisionSettings { endpoint, credentials: Credentials::Anonymous, ..VisionSettings::default() };
+    let adapter = Vision::new(&settings, intake.clone()).await.unwrap();
+    suites::detect(&adapter, &intake.admit(jpeg(200, 100).into()).unwrap()).await;
 }
 
 #[tokio::test]
@@ -178,6 +193,29 @@ async fn the_days_units_and_the_minutes_images_have_an_end() {
         let wait: u64 = response.headers()["retry-after"].to_str().unwrap().parse().unwrap();
         assert!((1..=60).contains(&wait), "{wait}");
     }
+}
+
+#[tokio::test]
+async fn logs_are_what_cloud_logging_reads() {
+    let vision = VisionStandIn::start().await;
+    let detector = Detector::vision(&vision.url()).env("GOOGLE_CLOUD_PROJECT", "shop").start();
+    let request = client().post(detector.at("/v1/detect?features=labels")).body(jpeg(60, 60));
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let response = request.header("traceparent", format!("00-{trace}-00f067aa0ba902b7-01")).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    let entry = tests::wait_until_async("the request's line", async || {
+        let lines = detector.stderr();
+        let mut entries = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        entries.find(|entry| entry["httpRequest"]["requestUrl"] == "/v1/detect")
+    })
+    .await;
+    assert_eq!(entry["severity"], "INFO");
+    assert_eq!(entry["logging.googleapis.com/trace"], format!("projects/shop/traces/{trace}"));
+    assert_eq!(
+        (&entry["httpRequest"]["status"], &entry["httpRequest"]["requestMethod"]),
+        (&json!(200), &json!("POST"))
+    );
+    assert!(detector.stderr().contains("everybody who reaches this listener"), "being open is said");
 }
 
 #[tokio::test]

@@ -43,24 +43,28 @@ fn built(name: &str) -> PathBuf {
 
 fn build() -> Result<PathBuf, String> {
     let (target, folder) = built_in();
-    let profile = if folder == "debug" { "dev" } else { folder };
-    let mut cargo = Command::new(config::cargo());
-    // Build scripts look at these; left in place, they would make cargo build half of the dependencies a second time.
-    for name in config::set_by_cargo() {
-        cargo.env_remove(name);
-    }
-    let status = cargo
-        // With what a default build of `crosslens` leaves out, so that it is tested as well.
-        .args(["build", "--workspace", "--features", "cli/gcp", "--bin", "crosslens", "--bin", "detector-gcp"])
-        .args(["--profile", profile, "--target-dir"])
-        .arg(target)
-        .current_dir(workspace_root())
+    // With what a default build of `crosslens` leaves out, so that it is tested as well.
+    let status = cargo("build")
+        .args(["--workspace", "--features", "cli/gcp", "--bin", "crosslens", "--bin", "detector-gcp"])
         .status()
         .map_err(|error| format!("cargo cannot be run: {error}"))?;
     if !status.success() {
         return Err("the binaries do not build; cargo's words are above".to_owned());
     }
     Ok(target.join(folder))
+}
+
+/// `cargo COMMAND` on this workspace, in the profile and the target folder of the running test.
+pub fn cargo(command: &str) -> Command {
+    let (target, folder) = built_in();
+    let profile = if folder == "debug" { "dev" } else { folder };
+    let mut cargo = Command::new(config::cargo());
+    // Build scripts look at these; left in place, they would make cargo build half of the dependencies a second time.
+    for name in config::set_by_cargo() {
+        cargo.env_remove(name);
+    }
+    cargo.args([command, "--profile", profile, "--target-dir"]).arg(target).current_dir(workspace_root());
+    cargo
 }
 
 /// A command for a binary without the settings of whoever runs the tests.

@@ -19,7 +19,7 @@ mod server;
 mod vision_stand_in;
 
 pub use self::{
-    binary::{Cli, Ended, cache_dir, crosslens, detector_gcp, model_cache, run},
+    binary::{Cli, Ended, cache_dir, cargo, crosslens, detector_gcp, model_cache, run},
     chromium::{chromedriver, chromium, found_or_installed},
     detector::{Detector, Start},
     events::{Events, Sent},
