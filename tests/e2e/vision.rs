@@ -235,7 +235,7 @@ async fn a_stop_answers_what_is_under_way() {
 async fn a_real_photograph_of_three_megabytes_is_small_on_its_way() {
     let (vision, detector) = detector(&[]).await;
     let photo = image::open(photo("coffee.png")).unwrap();
-    let large = photo.resize(4000, 3000, image::imageops::FilterType::CatmullRom).to_rgb8();
+    let large = photo.resize(4800, 3200, image::imageops::FilterType::CatmullRom).to_rgb8();
     let mut bytes = Vec::new();
     image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 100).encode_image(&large).unwrap();
     assert!(bytes.len() > 3_000_000, "{}", bytes.len());
