@@ -4,8 +4,8 @@
 mod values;
 
 use std::{
-    net::{IpAddr, SocketAddr},
-    path::{Path, PathBuf},
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
     str::FromStr,
     time::Duration,
 };
@@ -15,7 +15,7 @@ use common::{
     error::Result,
     http::{Callers, Guard},
     intake::Limits,
-    settings::{Environment, Layers, number},
+    settings::{Environment, Layers, cache_folder, number, user_folder},
     source::HostPort,
 };
 use detector_local::ModelConfig;
@@ -190,19 +190,17 @@ impl Settings {
     }
 
     fn read(layers: &mut Layers<'_>, flags: &Flags) -> Self {
-        let home = Home::find(layers.environment);
+        let environment = layers.environment;
+        let data = || user_folder(environment, "XDG_DATA_HOME", ".local/share");
         let path = |text: &str| Ok::<_, String>(PathBuf::from(text));
-        let defaults = Limits::default();
         // One settings file serves every build.
         #[cfg(not(feature = "gcp"))]
         layers.known(&["vision_endpoint", "vision_credentials", "quota_per_minute", "units_per_day"]);
         Self {
-            data: layers.one("data", flags.data.as_deref(), path).unwrap_or(home.data),
-            cache: layers.one("cache", None, path).unwrap_or(home.cache),
+            data: layers.one("data", flags.data.as_deref(), path).unwrap_or_else(data),
+            cache: layers.one("cache", None, path).unwrap_or_else(|| cache_folder(environment)),
             detector: layers.one("detector", flags.detector.as_deref(), str::parse).unwrap_or(Detector::Local),
-            allow_source: layers.many("allow_source", &flags.allow_source, |text| {
-                text.parse::<HostPort>().map_err(|error| error.message().to_owned())
-            }),
+            allow_source: layers.allow_source(&flags.allow_source),
             model: ModelConfig {
                 model: layers.one("model", flags.model.as_deref(), path),
                 labels: layers.one("labels", flags.labels.as_deref(), path),
@@ -214,11 +212,7 @@ impl Settings {
                 layout: layers.one("model_layout", None, str::parse),
                 softmax: layers.one("model_softmax", None, str::parse::<bool>),
             },
-            limits: Limits {
-                max_bytes: layers.one("max_bytes", None, number).unwrap_or(defaults.max_bytes),
-                max_pixels: layers.one("max_pixels", None, number).unwrap_or(defaults.max_pixels),
-                memory_budget: layers.one("memory_budget", None, number).unwrap_or(defaults.memory_budget),
-            },
+            limits: layers.limits(),
             #[cfg(feature = "gcp")]
             vision: detector_gcp::vision::VisionSettings::read(layers, &Default::default()),
             log_filter: layers.environment.get("RUST_LOG").cloned().unwrap_or_else(|| "info".to_owned()),
@@ -232,10 +226,7 @@ impl UpSettings {
     pub(crate) fn resolve(flags: &Flags, up: &UpFlags, environment: &Environment) -> Result<Self> {
         let mut layers = Layers::new(flags.config.as_deref(), environment)?;
         let common = Settings::read(&mut layers, flags);
-        let port = layers.environment.get("PORT").map(|port| format!("127.0.0.1:{port}"));
-        let listen = layers.one("listen", up.listen.as_deref(), str::parse::<SocketAddr>);
-        let listen = listen.or_else(|| layers.parsed("PORT", &port?, str::parse::<SocketAddr>));
-        let listen = listen.unwrap_or_else(|| SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 8080));
+        let listen = layers.listen(up.listen.as_deref(), Ipv4Addr::LOCALHOST);
         let open = layers.one("allow_unauthenticated", up.allow_unauthenticated.then_some("true"), str::parse::<bool>);
         let keys = layers.many("api_keys", &[], |key| match key.len() {
             16.. => Ok(SecretString::from(key)),
@@ -269,23 +260,6 @@ impl UpSettings {
             common,
         };
         layers.settle(settings)
-    }
-}
-
-/// The user's folders by the XDG base directory rules.
-struct Home {
-    data: PathBuf,
-    cache: PathBuf,
-}
-
-impl Home {
-    fn find(environment: &Environment) -> Self {
-        let folder = |name: &str, below: &str| {
-            let own = environment.get(name).map(PathBuf::from).filter(|path| path.is_absolute());
-            let home = environment.get("HOME").map(|home| Path::new(home).join(below));
-            own.or(home).unwrap_or_else(|| PathBuf::from(".")).join("crosslens")
-        };
-        Self { data: folder("XDG_DATA_HOME", ".local/share"), cache: folder("XDG_CACHE_HOME", ".cache") }
     }
 }
 

@@ -5,11 +5,16 @@
 use std::{
     collections::BTreeMap,
     fmt::Display,
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     str::FromStr,
 };
 
-use crate::error::{Error, Kind, Result};
+use crate::{
+    error::{Error, Kind, Result},
+    intake::Limits,
+    source::HostPort,
+};
 
 /// The environment, as a value, so that tests need not touch the real one.
 pub type Environment = BTreeMap<String, String>;
@@ -99,6 +104,44 @@ impl<'a> Layers<'a> {
             .extend(self.file.keys().map(|name| format!("{name} in crosslens.toml: there is no such setting")));
         if self.problems.is_empty() { Ok(settings) } else { Err(invalid(self.problems.join("\n"))) }
     }
+}
+
+/// Settings that several programs have.
+impl Layers<'_> {
+    /// What images are accepted.
+    pub fn limits(&mut self) -> Limits {
+        let defaults = Limits::default();
+        Limits {
+            max_bytes: self.one("max_bytes", None, number).unwrap_or(defaults.max_bytes),
+            max_pixels: self.one("max_pixels", None, number).unwrap_or(defaults.max_pixels),
+            memory_budget: self.one("memory_budget", None, number).unwrap_or(defaults.memory_budget),
+        }
+    }
+
+    /// The exceptions of the address rule.
+    pub fn allow_source(&mut self, flags: &[String]) -> Vec<HostPort> {
+        self.many("allow_source", flags, |text| text.parse::<HostPort>().map_err(|error| error.message().to_owned()))
+    }
+
+    /// Where to listen: what is said, else on `host` where `PORT` names the port, else on loopback.
+    pub fn listen(&mut self, flag: Option<&str>, host: Ipv4Addr) -> SocketAddr {
+        let port = self.environment.get("PORT").map(|port| format!("{host}:{port}"));
+        let listen = self.one("listen", flag, str::parse::<SocketAddr>);
+        let listen = listen.or_else(|| self.parsed("PORT", &port?, str::parse::<SocketAddr>));
+        listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)))
+    }
+}
+
+/// A folder of the user's by the XDG base directory rules: below the one that `variable` names, else `below` the home.
+pub fn user_folder(environment: &Environment, variable: &str, below: &str) -> PathBuf {
+    let own = environment.get(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = environment.get("HOME").map(|home| Path::new(home).join(below));
+    own.or(home).unwrap_or_else(|| PathBuf::from(".")).join("crosslens")
+}
+
+/// Where `crosslens model pull` keeps the embedded model.
+pub fn cache_folder(environment: &Environment) -> PathBuf {
+    user_folder(environment, "XDG_CACHE_HOME", ".cache")
 }
 
 /// A whole number from 1, for [`Layers::one`].

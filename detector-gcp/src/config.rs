@@ -2,8 +2,8 @@
 //! environment.
 
 use std::{
-    net::{IpAddr, SocketAddr},
-    path::{Path, PathBuf},
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -11,7 +11,7 @@ use clap::Parser;
 use common::{
     error::Result,
     intake::Limits,
-    settings::{Environment, Layers, number},
+    settings::{Environment, Layers, cache_folder, number},
     source::HostPort,
 };
 use detector_gcp::{
@@ -102,22 +102,16 @@ pub(crate) fn environment() -> Environment {
 impl Settings {
     pub(crate) fn resolve(flags: &Flags, environment: &Environment) -> Result<Self> {
         let mut layers = Layers::new(flags.config.as_deref(), environment)?;
-        let limits = Limits::default();
         let seconds = |text: &str| number::<u64>(text).map(Duration::from_secs);
         let settings = Self {
-            listen: listen(&mut layers, flags.listen.as_deref()),
+            // Cloud Run names the port and nothing else (https://cloud.google.com/run/docs/container-contract).
+            listen: layers.listen(flags.listen.as_deref(), Ipv4Addr::UNSPECIFIED),
             detector: layers.one("detector", flags.detector.as_deref(), detector).unwrap_or(Detector::Vision),
             vision: VisionSettings::read(&mut layers, &flags.vision),
-            cache: layers.one("cache", None, path).unwrap_or_else(|| cache(environment)),
+            cache: layers.one("cache", None, str::parse).unwrap_or_else(|| cache_folder(environment)),
             callers: callers(&mut layers, flags),
-            allow_source: layers.many("allow_source", &flags.allow_source, |text| {
-                text.parse::<HostPort>().map_err(|error| error.message().to_owned())
-            }),
-            limits: Limits {
-                max_bytes: layers.one("max_bytes", None, number).unwrap_or(limits.max_bytes),
-                max_pixels: layers.one("max_pixels", None, number).unwrap_or(limits.max_pixels),
-                memory_budget: layers.one("memory_budget", None, number).unwrap_or(limits.memory_budget),
-            },
+            allow_source: layers.allow_source(&flags.allow_source),
+            limits: layers.limits(),
             concurrency: layers.one("concurrency", flags.concurrency.as_deref(), number).unwrap_or(320),
             queue: layers.one("queue", flags.queue.as_deref(), number).unwrap_or(640),
             deadline: layers.one("deadline", flags.deadline.as_deref(), seconds).unwrap_or(Duration::from_secs(30)),
@@ -126,14 +120,6 @@ impl Settings {
         };
         layers.settle(settings)
     }
-}
-
-/// Cloud Run names the port and nothing else (<https://cloud.google.com/run/docs/container-contract>).
-fn listen(layers: &mut Layers<'_>, flag: Option<&str>) -> SocketAddr {
-    let port = layers.environment.get("PORT").map(|port| format!("0.0.0.0:{port}"));
-    let listen = layers.one("listen", flag, str::parse::<SocketAddr>);
-    let listen = listen.or_else(|| layers.parsed("PORT", &port?, str::parse::<SocketAddr>));
-    listen.unwrap_or_else(|| SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 8080))
 }
 
 /// Closed by default, on every listener: whoever gets in spends money.
@@ -165,17 +151,6 @@ fn detector(text: &str) -> Result<Detector, String> {
         "local" => Err("this build has no embedded model; build it with the feature `local`".to_owned()),
         _ => Err("vision or local".to_owned()),
     }
-}
-
-fn path(text: &str) -> Result<PathBuf, String> {
-    Ok(PathBuf::from(text))
-}
-
-/// Where `crosslens model pull` keeps the embedded model.
-fn cache(environment: &Environment) -> PathBuf {
-    let own = environment.get("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let home = environment.get("HOME").map(|home| Path::new(home).join(".cache"));
-    own.or(home).unwrap_or_else(|| PathBuf::from(".")).join("crosslens")
 }
 
 #[cfg(test)]

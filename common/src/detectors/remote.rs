@@ -8,6 +8,7 @@ use url::Url;
 
 use crate::{
     analysis::{Analysis, Detection, DetectorId, Features, MAX_LABELS},
+    endpoints::retry_after,
     error::{Error, Kind, Result, internal},
     image::Image,
     ports::Detect,
@@ -102,12 +103,6 @@ fn classify(status: u16, problem: &Problem, wait: Option<Duration>) -> Error {
         Some(wait) => error.after(wait),
         None => error,
     }
-}
-
-/// `Retry-After` in seconds, at most a day.
-fn retry_after(headers: &http::HeaderMap) -> Option<Duration> {
-    let seconds: u64 = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds.min(86_400)))
 }
 
 #[cfg(test)]

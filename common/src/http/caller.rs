@@ -45,12 +45,12 @@ pub enum Callers {
 const OPEN: [&str; 3] = ["/health/live", "/health/ready", "/openapi.json"];
 
 pub(super) async fn authenticate(State(callers): State<Callers>, mut request: Request, next: Next) -> Response {
-    if matches!(callers, Callers::Anybody) || OPEN.contains(&request.uri().path()) {
+    if OPEN.contains(&request.uri().path()) {
         return next.run(request).await;
     }
     match callers.identify(request.headers()).await {
         Ok(caller) => {
-            if let Some(context) = request.extensions_mut().get_mut::<Context>() {
+            if let (Some(caller), Some(context)) = (caller, request.extensions_mut().get_mut::<Context>()) {
                 context.caller = caller;
             }
             next.run(request).await
@@ -60,19 +60,21 @@ pub(super) async fn authenticate(State(callers): State<Callers>, mut request: Re
 }
 
 impl Callers {
-    async fn identify(&self, headers: &HeaderMap) -> Result<Caller> {
+    /// `None` where nobody is asked who they are.
+    async fn identify(&self, headers: &HeaderMap) -> Result<Option<Caller>> {
         let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
         let wanted = |what| Error::new(Kind::Unauthenticated, what);
-        match self {
-            Callers::Anybody => Err(wanted("nobody is asked to authenticate")),
+        let caller = match self {
+            Callers::Anybody => return Ok(None),
             Callers::Keys(keys) => sent
                 .and_then(|key| known(keys, key))
-                .ok_or_else(|| wanted("send a valid key as `Authorization: Bearer KEY`")),
+                .ok_or_else(|| wanted("send a valid key as `Authorization: Bearer KEY`"))?,
             Callers::Tokens(verify) => {
                 let token = sent.and_then(|token| std::str::from_utf8(token).ok());
-                verify.verify(token.ok_or_else(|| wanted("send a token as `Authorization: Bearer TOKEN`"))?).await
+                verify.verify(token.ok_or_else(|| wanted("send a token as `Authorization: Bearer TOKEN`"))?).await?
             }
-        }
+        };
+        Ok(Some(caller))
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use common::error::{Error, Kind, Result, Retry};
+use common::{
+    endpoints::retry_after,
+    error::{Error, Kind, Result, Retry},
+};
 use google_cloud_auth::credentials::{Builder, anonymous};
 use google_cloud_gax::{
     error::{Error as CallError, rpc::Code},
@@ -11,10 +14,10 @@ use google_cloud_gax::{
 };
 use google_cloud_vision_v1::{
     client::ImageAnnotator,
-    model::{AnnotateImageRequest, AnnotateImageResponse},
+    model::{AnnotateImageRequest, AnnotateImageResponse, BatchAnnotateImagesResponse},
 };
 use metrics::counter;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, error::Elapsed, timeout};
 
 use super::{Credentials, VisionSettings, allowance::Quota, retries::Retries};
 
@@ -60,9 +63,7 @@ impl Client {
 
     /// Whether our calls are taken, by one that is about no image. A complaint about that is as good as an answer.
     pub(super) async fn reachable(&self, left: Duration) -> Result<()> {
-        let call =
-            self.annotator.batch_annotate_images().with_retry_policy(NeverRetry).with_attempt_timeout(left).send();
-        match timeout(left, call).await {
+        match self.send(Vec::new(), left).await {
             Ok(Err(error)) if error.http_status_code() == Some(400) => Ok(()),
             Ok(Err(error)) => Err(classify(error).error),
             Ok(Ok(_)) => Ok(()),
@@ -90,11 +91,7 @@ impl Client {
         left: Duration,
     ) -> Result<Vec<AnnotateImageResponse>, Failure> {
         let images = requests.len();
-        let call = self.annotator.batch_annotate_images().set_requests(requests);
-        // Retries are `Retries`', which knows the deadline, the budget and what Google says about waiting.
-        let call = call.with_retry_policy(NeverRetry).with_attempt_timeout(left).send();
-        // The attempt's own limit does not hold while an access token is fetched.
-        let answered = match timeout(left, call).await {
+        let answered = match self.send(requests, left).await {
             Err(_) => Err(late()),
             Ok(Ok(answer)) if answer.responses.len() == images => Ok(answer.responses),
             Ok(Ok(answer)) => {
@@ -107,6 +104,18 @@ impl Client {
         let outcome = answered.as_ref().map_or_else(|failure| failure.error.kind().slug(), |_| "answered");
         counter!("crosslens_provider_calls_total", "provider" => "google-vision", "outcome" => outcome).increment(1);
         answered
+    }
+
+    async fn send(
+        &self,
+        requests: Vec<AnnotateImageRequest>,
+        left: Duration,
+    ) -> Result<Result<BatchAnnotateImagesResponse, CallError>, Elapsed> {
+        let call = self.annotator.batch_annotate_images().set_requests(requests);
+        // Retries are `Retries`', which knows the deadline, the budget and what Google says about waiting.
+        let call = call.with_retry_policy(NeverRetry).with_attempt_timeout(left).send();
+        // The attempt's own limit does not hold while an access token is fetched.
+        timeout(left, call).await
     }
 }
 
@@ -152,10 +161,4 @@ fn classify(error: CallError) -> Failure {
     };
     let error = Error::new(kind, message).because(error);
     Failure { error: wait.map_or(error.clone(), |wait| error.after(wait)), again, ill }
-}
-
-/// `Retry-After` in seconds, at most a day.
-fn retry_after(headers: &http::HeaderMap) -> Option<Duration> {
-    let seconds: u64 = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds.min(86_400)))
 }
