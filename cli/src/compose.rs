@@ -1,6 +1,6 @@
 //! The composition root of the local mode: which adapter stands behind which port.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use common::{
     detectors::{Cached, Remote},
@@ -59,6 +59,7 @@ async fn compose(settings: &Settings, local: Local) -> Result<Composed> {
         outbox: ledger,
         publish: Arc::new(local.topics.clone()),
         store: Arc::new(local.bucket.clone()),
+        grace: Duration::from_secs(5),
     };
     Ok(Composed { pipeline, local })
 }

@@ -61,7 +61,11 @@ fn app(settings: &UpSettings, composed: &Composed, stopping: watch::Receiver<boo
     let metrics = install_metrics()?;
     let front = Front {
         look: composed.pipeline.look.clone(),
-        kept: Some(Kept { pipeline: composed.pipeline.clone(), index: Arc::new(composed.local.ledger.clone()) }),
+        kept: Some(Kept {
+            pipeline: composed.pipeline.clone(),
+            erase: Arc::new(composed.local.ledger.clone()),
+            index: Some(Arc::new(composed.local.ledger.clone())),
+        }),
         sample: SAMPLE,
         deadline: settings.deadline,
         admission: Admission::new(settings.concurrency, settings.queue),
@@ -80,7 +84,7 @@ fn app(settings: &UpSettings, composed: &Composed, stopping: watch::Receiver<boo
 /// The labeller of uploads, and one consumer for each webhook.
 async fn consumers(settings: &UpSettings, composed: &Composed) -> Result<Vec<Subscription>> {
     let topics = &composed.local.topics;
-    let labeller = Labeller { pipeline: composed.pipeline.clone(), bucket: composed.local.bucket.clone() };
+    let labeller = Labeller(composed.pipeline.clone());
     let at_a_time = std::thread::available_parallelism().map_or(4, usize::from) * 4;
     let retries = settings.retries;
     let label =

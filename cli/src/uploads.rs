@@ -15,15 +15,14 @@ use common::{
     error::{Error, Kind, Result},
     pipeline::Pipeline,
     ports::Store,
-    request::{Accepted, Caller, Cloud, ImageId, ImageRequest, ImageSource, Query},
+    request::{Cloud, Query},
+    upload::{DERIVED, INBOX},
 };
 use local::{DirectoryBucket, Handle, Message, ObjectCreated};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use tracing::{Instrument, info_span, warn};
 
-/// Where the pipeline keeps the bytes behind a 202.
-const INBOX: &str = "inbox/";
 /// The most that one upload may take once it is its turn.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -42,7 +41,7 @@ async fn upload(
         StatusCode::PAYLOAD_TOO_LARGE => Error::new(Kind::TooLarge, "the upload is larger than is allowed"),
         _ => Error::new(Kind::InvalidRequest, "the body ended early").because(cause),
     })?;
-    if key.starts_with(INBOX) || key.starts_with(local::DERIVED) {
+    if key.starts_with(INBOX) || key.starts_with(DERIVED) {
         return Err(Error::new(Kind::Forbidden, "keys under this prefix are written by the pipeline only"));
     }
     if body.is_empty() {
@@ -58,46 +57,17 @@ async fn upload(
 }
 
 /// Labels what a message names.
-pub(crate) struct Labeller {
-    pub(crate) pipeline: Pipeline,
-    pub(crate) bucket: DirectoryBucket,
-}
+pub(crate) struct Labeller(pub(crate) Pipeline);
 
 #[async_trait]
 impl Handle for Labeller {
     async fn handle(&self, message: &Message) -> Result<()> {
         let created: ObjectCreated = message.parse()?;
-        let inbox = created.key.strip_prefix(INBOX).and_then(|id| id.parse::<ImageId>().ok());
-        let accepted = match &inbox {
-            Some(id) => self.pipeline.inbox.accepted(id).await?,
-            None => None,
-        };
-        if created.key.starts_with(INBOX) && accepted.is_none() {
-            // Erased in the meantime, or not put there by us.
-            return Ok(());
-        }
-        let request = request(ImageSource::Object(created.object()), accepted, &message.id);
+        let deadline = Instant::now() + PATIENCE;
+        let Some(request) = self.0.upload(created.object(), &message.id, deadline).await? else { return Ok(()) };
         let span = info_span!("upload", request.id = message.id);
-        match self.pipeline.process_queued(&request).instrument(span).await {
-            Err(error) => {
-                warn!(%error, cause = error.causes(), "an upload is not labelled yet");
-                Err(error)
-            }
-            Ok(()) if inbox.is_some() => self.bucket.remove(&created.key).await,
-            Ok(()) => Ok(()),
-        }
-    }
-}
-
-fn request(source: ImageSource, accepted: Option<Accepted>, request_id: &str) -> ImageRequest {
-    ImageRequest {
-        source,
-        query: accepted.as_ref().map(|accepted| accepted.query.clone()).unwrap_or_default(),
-        caller: accepted.as_ref().map_or_else(|| Caller("upload".to_owned()), |accepted| accepted.caller.clone()),
-        idempotency_key: None,
-        request_id: accepted.as_ref().map_or_else(|| request_id.to_owned(), |accepted| accepted.request_id.clone()),
-        traceparent: accepted.as_ref().and_then(|accepted| accepted.traceparent.clone()),
-        deadline: Instant::now() + PATIENCE,
-        accepted,
+        self.0.process_queued(&request).instrument(span).await.inspect_err(|error| {
+            warn!(%error, cause = error.causes(), "an upload is not labelled yet");
+        })
     }
 }

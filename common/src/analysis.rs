@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use crate::{
     error::{Error, Kind, Result},
     image::{Digest, Image, MediaType},
-    request::{ImageId, ImageRequest},
+    request::{Cloud, ImageId, ImageRequest},
 };
 
 /// The most labels that are ever kept or returned for one image.
@@ -313,12 +313,18 @@ pub struct Analysis {
 
 impl Analysis {
     /// What a detector, asked at `started`, has just said about a request's image.
-    pub fn of(id: ImageId, request: &ImageRequest, image: &Image, detection: Detection, started: Instant) -> Self {
+    pub fn of(
+        (cloud, id): (Cloud, ImageId),
+        request: &ImageRequest,
+        image: &Image,
+        detection: Detection,
+        started: Instant,
+    ) -> Self {
         Self {
             id,
             request_id: request.request_id.clone(),
             digest: image.digest(),
-            source: request.shown_source(),
+            source: request.shown_source(cloud),
             media_type: image.media_type(),
             width: image.width(),
             height: image.height(),

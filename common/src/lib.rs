@@ -2,13 +2,14 @@
 //! pipeline that joins them. Names no cloud.
 //!
 //! # Layout, in reading order
-//! `pipeline` is the product and `look` its part without memory; `ports` is what it needs; `error`, `image`, `request`, `analysis` and `event` are its words.
+//! `pipeline` is the product, `look` its part without memory and `upload` its way in from a bucket; `ports` is what it needs; `error`, `image`, `request`, `analysis` and `event` are its words.
 //! `source` opens strangers' URLs, `intake` takes images in and decodes them, `detectors` wraps detectors,
 //! `endpoints` knows when to leave one alone, `http` is the wire, `settings` reads what the operator wants.
 
 pub mod look;
 pub mod pipeline;
 pub mod ports;
+pub mod upload;
 
 pub mod analysis;
 pub mod error;

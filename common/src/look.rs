@@ -42,7 +42,7 @@ impl Look {
         let time_left = request.time_left().mul_f32(0.9);
         let detection = self.detect.detect(image, &request.query.features, time_left).await?;
         counter!("crosslens_analyses_total", "origin" => "detected").increment(1);
-        Ok(Analysis::of(id, request, image, detection, started))
+        Ok(Analysis::of((self.cloud, id), request, image, detection, started))
     }
 
     /// One image from its source to its answer; nothing is kept and nothing is published.

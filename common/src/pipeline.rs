@@ -4,6 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
 use metrics::counter;
 use tokio::time::{error::Elapsed, sleep, timeout_at};
 use tracing::{Instrument, info_span, warn};
@@ -16,10 +17,9 @@ use crate::{
     look::Look,
     ports::{Archive, Claim, Claimed, Inbox, Ledger, Outbox, Outcome, Publish, Store},
     request::{Accepted, ImageId, ImageRequest},
+    upload::inbox_key,
 };
 
-/// How long past its deadline a request keeps its claim, so that a record under way is never overtaken.
-const GRACE: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(50);
 
 /// The pipeline and what it needs from the outside.
@@ -33,16 +33,25 @@ pub struct Pipeline {
     pub outbox: Arc<dyn Outbox>,
     pub publish: Arc<dyn Publish>,
     pub store: Arc<dyn Store>,
+    /// How long past its deadline a request keeps its claim, so that a record under way is never overtaken.
+    pub grace: Duration,
 }
 
 impl Pipeline {
     /// Labels one image: the same request twice is worked on once, recorded once and published once.
     pub async fn process(&self, request: &ImageRequest) -> Result<Analysis> {
+        let (analysis, event) = self.label(request).await?;
+        self.tell(event.as_slice()).await;
+        Ok(analysis)
+    }
+
+    /// Labels one image and leaves its event in the outbox, for whoever tells it.
+    async fn label(&self, request: &ImageRequest) -> Result<(Analysis, Option<Event>)> {
         let image = self.look.open(request).await?;
         let id = request.id(self.look.cloud, image.digest());
         let claim = match self.claim(&id, request).await? {
             Claimed::Won(claim) => claim,
-            Claimed::Done(analysis) => return Ok(analysis.truncated(request.query.max_labels)),
+            Claimed::Done(analysis) => return Ok((analysis.truncated(request.query.max_labels), None)),
             Claimed::Failed(failure) => return Err(given_up(failure)),
             Claimed::Busy(wait) => return Err(in_work(wait)),
         };
@@ -63,21 +72,33 @@ impl Pipeline {
     /// Labels an image that nobody waits for: what fails for good is recorded and published as `image_failed`, and the
     /// rest is returned, to be tried again.
     pub async fn process_queued(&self, request: &ImageRequest) -> Result<()> {
-        match (self.process(request).await, request.early_id(self.look.cloud)) {
-            (Err(error), Some(id)) if error.is_permanent() => self.give_up(&id, request, &error).await,
-            (result, _) => result.map(|_| ()),
+        let event = self.settle(request).await?;
+        self.tell(event.as_slice()).await;
+        Ok(())
+    }
+
+    /// As [`Self::process_queued`], with the event left in the outbox for whoever tells it.
+    pub(crate) async fn settle(&self, request: &ImageRequest) -> Result<Option<Event>> {
+        let event = match (self.label(request).await, request.early_id(self.look.cloud)) {
+            (Err(error), Some(id)) if error.is_permanent() => self.give_up(&id, request, &error).await?,
+            (labelled, _) => labelled?.1,
+        };
+        if let Some(accepted) = &request.accepted {
+            self.store.remove(&inbox_key(&accepted.id)).await?;
         }
+        Ok(event)
     }
 
     /// Keeps the bytes under `inbox/{id}` and promises the work: what a 202 stands on.
     pub async fn accept(&self, request: &ImageRequest) -> Result<ImageId> {
         let image = self.look.open(request).await?;
         let id = request.id(self.look.cloud, image.digest());
-        let (source, query, caller) = (request.shown_source(), request.query.clone(), request.caller.clone());
+        let (source, query, caller) =
+            (request.shown_source(self.look.cloud), request.query.clone(), request.caller.clone());
         let (request_id, traceparent) = (request.request_id.clone(), request.traceparent.clone());
         self.inbox.accept(&Accepted { id: id.clone(), source, query, caller, request_id, traceparent }).await?;
         if self.archive.state(&id).await? == Some(crate::ports::State::Pending) {
-            self.store.put(&format!("inbox/{id}"), image.bytes().clone()).await?;
+            self.store.put(&inbox_key(&id), image.bytes().clone()).await?;
         }
         Ok(id)
     }
@@ -85,17 +106,14 @@ impl Pipeline {
     /// Publishes what was recorded and not yet published, oldest first; returns how many.
     pub async fn sweep(&self, age: Duration) -> Result<usize> {
         let events = self.outbox.unpublished(age, 500).await?;
-        for event in &events {
-            self.publish.publish(event).await?;
-            self.outbox.published(&event.id).await?;
-        }
+        self.publish_recorded(&events).await.into_iter().collect::<Result<Vec<()>>>()?;
         Ok(events.len())
     }
 
     /// A concurrent twin of this request is waited for, not refused.
     async fn claim(&self, id: &ImageId, request: &ImageRequest) -> Result<Claimed> {
         loop {
-            let lease = request.time_left() + GRACE;
+            let lease = request.time_left() + self.grace;
             let claimed = self.ledger.claim(id, lease, request.query.publish).await?;
             match claimed {
                 Claimed::Busy(wait) if request.time_left() > POLL => sleep(wait.min(POLL)).await,
@@ -109,44 +127,57 @@ impl Pipeline {
         let features = &request.query.features;
         if let Some(known) = self.archive.reusable(image.digest(), features, self.look.detect.id().as_ref()).await? {
             counter!("crosslens_analyses_total", "origin" => "reused").increment(1);
-            let (request_id, source) = (request.request_id.clone(), request.shown_source());
+            let (request_id, source) = (request.request_id.clone(), request.shown_source(self.look.cloud));
             return Ok(Analysis { id: id.clone(), request_id, source, ..known });
         }
         self.look.detect(id.clone(), image, request).await
     }
 
-    /// Analysis and event in one write; publishing may fail here, the sweep makes up for it.
-    async fn finish(&self, claim: &Claim, request: &ImageRequest, analysis: Analysis) -> Result<Analysis> {
+    /// Analysis and event in one write.
+    async fn finish(
+        &self,
+        claim: &Claim,
+        request: &ImageRequest,
+        analysis: Analysis,
+    ) -> Result<(Analysis, Option<Event>)> {
         let shown = analysis.clone().truncated(request.query.max_labels);
         let event =
             request.query.publish.then(|| Event::labelled(self.look.cloud, &shown, request.traceparent.clone()));
         self.ledger.record(claim, &request.query, Outcome::Done(Box::new(analysis)), event.as_ref()).await?;
-        self.tell(event.as_ref()).await;
-        Ok(shown)
+        Ok((shown, event))
     }
 
-    async fn give_up(&self, id: &ImageId, request: &ImageRequest, error: &Error) -> Result<()> {
+    async fn give_up(&self, id: &ImageId, request: &ImageRequest, error: &Error) -> Result<Option<Event>> {
         let claim = match self.claim(id, request).await? {
             Claimed::Won(claim) => claim,
-            Claimed::Done(_) | Claimed::Failed(_) => return Ok(()),
+            Claimed::Done(_) | Claimed::Failed(_) => return Ok(None),
             Claimed::Busy(wait) => return Err(in_work(wait)),
         };
-        let failure = Failure::new(id, request.shown_source(), error);
+        let failure = Failure::new(id, request.shown_source(self.look.cloud), error);
         let event = Event::failed(self.look.cloud, &failure, request.traceparent.clone());
         self.ledger.record(&claim, &request.query, Outcome::Failed(failure), Some(&event)).await?;
-        self.tell(Some(&event)).await;
-        Ok(())
+        Ok(Some(event))
     }
 
-    async fn tell(&self, event: Option<&Event>) {
-        let Some(event) = event else { return };
-        let told = async {
-            self.publish.publish(event).await?;
-            self.outbox.published(&event.id).await
-        };
-        if let Err(error) = told.await {
-            warn!(event.id = %event.id, %error, cause = error.causes(), "not published yet, the sweep will try again");
+    /// Publishes what was just recorded; where that fails, the sweep makes up for it.
+    pub(crate) async fn tell(&self, events: &[Event]) {
+        for (event, told) in events.iter().zip(self.publish_recorded(events).await) {
+            if let Err(error) = told {
+                warn!(event.id = %event.id, %error, cause = error.causes(), "not published yet, the sweep will try again");
+            }
         }
+    }
+
+    async fn publish_recorded(&self, events: &[Event]) -> Vec<Result<()>> {
+        if events.is_empty() {
+            return Vec::new();
+        }
+        let answers = self.publish.publish(events).await;
+        let settled = events.iter().zip(answers).map(async |(event, answer)| match answer {
+            Ok(()) => self.outbox.published(&event.id).await,
+            Err(error) => Err(error),
+        });
+        join_all(settled).await
     }
 }
 

@@ -164,17 +164,24 @@ pub trait Archive: Send + Sync {
     async fn state(&self, id: &ImageId) -> Result<Option<State>>;
 }
 
-/// Looking analyses up, and erasing them.
+/// Looking analyses up.
 ///
 /// # Behavior
 /// - `page` gives the analyses that hold `label` (any case; all of them without one), newest first, each once over all pages.
-/// - `erase` removes the request, its events that are not yet published, and the analysis unless another request stands on
-///   it; it says whether there was anything. Erasing twice is no error.
 #[async_trait]
 pub trait Index: Send + Sync {
     /// One page, 1 to 100 analyses.
     async fn page(&self, label: Option<&str>, cursor: Option<&str>, limit: usize) -> Result<Page>;
+}
 
+/// Erasing.
+///
+/// # Behavior
+/// - `erase` removes the request, its events that are not yet published, and the analysis unless another request stands on
+///   it; it says whether there was anything. Erasing twice is no error.
+/// - Work that was erased under way is not recorded.
+#[async_trait]
+pub trait Erase: Send + Sync {
     /// Forgets a request.
     async fn erase(&self, id: &ImageId) -> Result<bool>;
 }
@@ -182,13 +189,13 @@ pub trait Index: Send + Sync {
 /// Tells everybody who waits.
 ///
 /// # Behavior
-/// - Durable before it returns.
+/// - Durable before it returns; one answer for each event, in their order, so that one that fails does not hide the others.
 /// - Publishing the same event id twice on one topic delivers it once where the topic can tell, and with the same identity
 ///   everywhere.
 #[async_trait]
 pub trait Publish: Send + Sync {
-    /// Event to its topic.
-    async fn publish(&self, event: &Event) -> Result<()>;
+    /// Events to their topics.
+    async fn publish(&self, events: &[Event]) -> Vec<Result<()>>;
 }
 
 /// Keeps derived objects.

@@ -35,6 +35,15 @@ impl Cloud {
             Cloud::Gcp => "gcp",
         }
     }
+
+    /// The scheme of the objects in its buckets, as in `s3://bucket/key`.
+    pub const fn bucket_scheme(self) -> &'static str {
+        match self {
+            Cloud::Local => "bucket",
+            Cloud::Aws => "s3",
+            Cloud::Gcp => "gs",
+        }
+    }
 }
 
 /// An object in a configured bucket.
@@ -74,13 +83,13 @@ pub enum ImageSource {
 
 impl ImageSource {
     /// What may be stored and published about it: no query (but a version), no fragment, no credentials.
-    pub fn shown(&self) -> Option<String> {
+    pub fn shown(&self, cloud: Cloud) -> Option<String> {
         match self {
             ImageSource::Url(url) => Some(url.shown()),
             ImageSource::Object(object) => {
                 let version =
                     object.version.as_ref().map(|version| format!("?versionId={version}")).unwrap_or_default();
-                Some(format!("bucket://{}/{}{version}", object.bucket, object.key))
+                Some(format!("{}://{}/{}{version}", cloud.bucket_scheme(), object.bucket, object.key))
             }
             ImageSource::File(path) => Some(format!("file://{}", path.display())),
             ImageSource::Bytes(_) => None,
@@ -149,10 +158,10 @@ impl ImageRequest {
     }
 
     /// What may be stored and published about where the image came from.
-    pub fn shown_source(&self) -> Option<String> {
+    pub fn shown_source(&self, cloud: Cloud) -> Option<String> {
         match &self.accepted {
             Some(accepted) => accepted.source.clone(),
-            None => self.source.shown(),
+            None => self.source.shown(cloud),
         }
     }
 

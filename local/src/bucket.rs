@@ -23,6 +23,7 @@ use common::{
     image::Digest,
     ports::{Fetch, Store},
     request::{ImageSource, ObjectRef},
+    upload::DERIVED,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -36,8 +37,6 @@ pub use watch::Watch;
 pub const BUCKET: &str = "local";
 /// The topic on which every object that is ready is announced, see [`ObjectCreated`].
 pub const OBJECT_CREATED: &str = "object_created";
-/// What is written below this prefix is ours and never taken in.
-pub const DERIVED: &str = "derived/";
 
 /// The body of a message on [`OBJECT_CREATED`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

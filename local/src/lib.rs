@@ -18,7 +18,7 @@ use common::{
     intake::Limits,
 };
 
-pub use bucket::{BUCKET, DERIVED, DirectoryBucket, Ignored, OBJECT_CREATED, ObjectCreated, Watch, etag, object};
+pub use bucket::{BUCKET, DirectoryBucket, Ignored, OBJECT_CREATED, ObjectCreated, Watch, etag, object};
 pub use ledger::SqliteLedger;
 pub use topics::{DeadLetter, From, Handle, Message, Replay, Retries, SqliteTopics, Subscription, Tail};
 

@@ -19,6 +19,7 @@ use common::{
     event::Event,
     ports::Publish,
 };
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use serde::{Serialize, de::DeserializeOwned};
@@ -115,8 +116,8 @@ impl SqliteTopics {
 
 #[async_trait]
 impl Publish for SqliteTopics {
-    async fn publish(&self, event: &Event) -> Result<()> {
-        self.send(event.topic().name(), &event.id, event).await
+    async fn publish(&self, events: &[Event]) -> Vec<Result<()>> {
+        join_all(events.iter().map(|event| self.send(event.topic().name(), &event.id, event))).await
     }
 }
 

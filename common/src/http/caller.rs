@@ -37,6 +37,8 @@ pub enum Callers {
     Anybody,
     /// Who sends one of these keys as `Authorization: Bearer KEY`.
     Keys(Arc<[SecretString]>),
+    /// Whom the gateway in front of us has authenticated: the front puts a [`Caller`] into the request's extensions.
+    Vouched,
     /// Who sends a token that this accepts as `Authorization: Bearer TOKEN`.
     Tokens(Arc<dyn Verify>),
 }
@@ -48,7 +50,8 @@ pub(super) async fn authenticate(State(callers): State<Callers>, mut request: Re
     if OPEN.contains(&request.uri().path()) {
         return next.run(request).await;
     }
-    match callers.identify(request.headers()).await {
+    let vouched = request.extensions().get::<Caller>().cloned();
+    match callers.identify(request.headers(), vouched).await {
         Ok(caller) => {
             if let (Some(caller), Some(context)) = (caller, request.extensions_mut().get_mut::<Context>()) {
                 context.caller = caller;
@@ -61,11 +64,12 @@ pub(super) async fn authenticate(State(callers): State<Callers>, mut request: Re
 
 impl Callers {
     /// `None` where nobody is asked who they are.
-    async fn identify(&self, headers: &HeaderMap) -> Result<Option<Caller>> {
+    async fn identify(&self, headers: &HeaderMap, vouched: Option<Caller>) -> Result<Option<Caller>> {
         let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
         let wanted = |what| Error::new(Kind::Unauthenticated, what);
         let caller = match self {
             Callers::Anybody => return Ok(None),
+            Callers::Vouched => vouched.ok_or_else(|| wanted("sign the request, as this front asks its callers to"))?,
             Callers::Keys(keys) => sent
                 .and_then(|key| known(keys, key))
                 .ok_or_else(|| wanted("send a valid key as `Authorization: Bearer KEY`"))?,

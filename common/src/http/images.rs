@@ -20,6 +20,7 @@ use crate::{
     ports::State as Known,
     request::{ImageId, ImageRequest, ImageSource, Query},
     source::SourceUrl,
+    upload::inbox_key,
 };
 
 const PROVIDER: HeaderName = HeaderName::from_static("x-crosslens-provider");
@@ -178,8 +179,8 @@ pub(super) async fn show(State(front): State<Front>, Path(id): Path<String>) -> 
 pub(super) async fn erase(State(front): State<Front>, Path(id): Path<String>) -> Result<StatusCode> {
     let id: ImageId = id.parse()?;
     let kept = front.kept()?;
-    let known = kept.index.erase(&id).await?;
-    kept.pipeline.store.remove(&format!("inbox/{id}")).await?;
+    let known = kept.erase.erase(&id).await?;
+    kept.pipeline.store.remove(&inbox_key(&id)).await?;
     if known { Ok(StatusCode::NO_CONTENT) } else { Err(Error::new(Kind::NotFound, "nothing is kept under this id")) }
 }
 
@@ -222,7 +223,9 @@ pub(super) async fn list(
     if !(1..=100).contains(&limit) {
         return Err(Error::new(Kind::InvalidRequest, "limit is 1 to 100"));
     }
-    let page = front.kept()?.index.page(params.label.as_deref(), params.cursor.as_deref(), limit).await?;
+    let unsupported = || Error::new(Kind::Unsupported, "this front keeps no list; look an analysis up by its id");
+    let index = front.kept()?.index.as_ref().ok_or_else(unsupported)?;
+    let page = index.page(params.label.as_deref(), params.cursor.as_deref(), limit).await?;
     Ok(Json(Listing { images: page.analyses, cursor: page.cursor }))
 }
 

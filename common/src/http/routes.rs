@@ -13,7 +13,7 @@ use crate::{
     http::Admission,
     look::Look,
     pipeline::Pipeline,
-    ports::Index,
+    ports::{Erase, Index},
     sample::Sample,
 };
 
@@ -37,8 +37,10 @@ pub struct Front {
 pub struct Kept {
     /// The product.
     pub pipeline: Pipeline,
-    /// Look-up and erasure.
-    pub index: Arc<dyn Index>,
+    /// Erasure.
+    pub erase: Arc<dyn Erase>,
+    /// Listing; a front without it can only look up by id.
+    pub index: Option<Arc<dyn Index>>,
 }
 
 impl Front {

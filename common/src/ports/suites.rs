@@ -6,6 +6,7 @@
 
 mod archive;
 mod detect;
+mod erase;
 mod index;
 mod ledger;
 mod publish;
@@ -14,6 +15,7 @@ mod storage;
 
 pub use archive::{archive, inbox};
 pub use detect::detect;
+pub use erase::erase;
 pub use index::index;
 pub use ledger::{ledger, outbox};
 pub use publish::publish;

@@ -7,7 +7,7 @@ use common::{
     analysis::{Analysis, DetectorId, Features},
     error::{Error, Kind, Result},
     image::Digest,
-    ports::{Archive, Index, Outcome, Page, State},
+    ports::{Archive, Erase, Index, Outcome, Page, State},
     request::ImageId,
 };
 use rusqlite::{Connection, params};
@@ -71,7 +71,10 @@ impl Index for SqliteLedger {
         };
         self.db.read(find).await
     }
+}
 
+#[async_trait]
+impl Erase for SqliteLedger {
     async fn erase(&self, id: &ImageId) -> Result<bool> {
         let id = id.clone();
         self.db.write(move |connection| forget(connection, &id)).await

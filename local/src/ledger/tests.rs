@@ -21,6 +21,7 @@ async fn behaves_as_every_ledger() {
     suites::archive(ledger.as_ref()).await;
     suites::inbox(ledger.as_ref()).await;
     suites::index(ledger.as_ref()).await;
+    suites::erase(ledger.as_ref()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,25 +1,22 @@
-//! Looking up by label, page by page, and erasing.
-
-use std::time::Duration;
+//! Looking up by label, page by page.
 
 use uuid::Uuid;
 
-use super::samples::{LEASE, accepted, analysis, event, id, query, recorded, won};
+use super::samples::{analysis, id, query, recorded};
 use crate::{
-    analysis::{Analysis, Feature, Features},
+    analysis::{Analysis, Feature},
     error::Kind,
-    ports::{Archive, Claimed, Inbox, Index, Ledger, Outbox, Outcome},
+    ports::{Erase, Index, Ledger},
     request::ImageId,
 };
 
 /// The behaviour of [`Index`].
-pub async fn index<L: Ledger + Index + Archive + Outbox + Inbox>(ledger: &L) {
+pub async fn index<L: Ledger + Index + Erase>(ledger: &L) {
     pages(ledger).await;
-    erasing(ledger).await;
-    erasing_what_is_not_done(ledger).await;
+    what_is_erased_is_listed_no_more(ledger).await;
 }
 
-async fn pages<L: Ledger + Index>(ledger: &L) {
+async fn pages<L: Ledger + Index + Erase>(ledger: &L) {
     let word = format!("Ünique {}", Uuid::new_v4());
     let query = query(&[Feature::Labels], 2);
     let mut ids: Vec<ImageId> = Vec::new();
@@ -65,43 +62,15 @@ async fn pages<L: Ledger + Index>(ledger: &L) {
     assert!(hidden.analyses.is_empty(), "a label that is not answered with is not held");
 }
 
-async fn erasing<L: Ledger + Index + Archive + Outbox>(ledger: &L) {
-    let (labels, query) = (Features::default(), query(&[Feature::Labels], 10));
-    let word = Uuid::new_v4().to_string();
+async fn what_is_erased_is_listed_no_more<L: Ledger + Index + Erase>(ledger: &L) {
+    let (query, word) = (query(&[Feature::Labels], 10), Uuid::new_v4().to_string());
     let first = analysis(&id(), &[&word]);
     let second = Analysis { id: id(), ..first.clone() };
     recorded(ledger, &query, &first).await;
     recorded(ledger, &query, &second).await;
-
-    assert!(ledger.erase(&first.id).await.unwrap());
-    assert!(!ledger.erase(&first.id).await.unwrap(), "there was nothing any more");
-    assert_eq!(ledger.state(&first.id).await.unwrap(), None);
-    let waiting = ledger.unpublished(Duration::ZERO, 10_000).await.unwrap();
-    assert!(waiting.iter().all(|waiting| waiting.id != event(&first).id), "its event would tell of it");
-    assert!(waiting.iter().any(|waiting| waiting.id == event(&second).id));
-    let kept = ledger.reusable(first.digest, &labels, Some(&first.detector)).await.unwrap();
-    assert_eq!(kept.map(|kept| kept.id), Some(second.id.clone()), "another request stands on it");
-    let page = ledger.page(Some(&word), None, 10).await.unwrap();
-    assert_eq!(
-        page.analyses.into_iter().map(|analysis| analysis.id).collect::<Vec<_>>(),
-        std::slice::from_ref(&second.id)
-    );
-
-    assert!(ledger.erase(&second.id).await.unwrap());
-    assert_eq!(ledger.reusable(first.digest, &labels, Some(&first.detector)).await.unwrap(), None);
-    assert!(ledger.page(Some(&word), None, 10).await.unwrap().analyses.is_empty());
-    recorded(ledger, &query, &first).await;
-    assert!(ledger.state(&first.id).await.unwrap().is_some(), "what was erased can be asked again");
-}
-
-async fn erasing_what_is_not_done<L: Ledger + Index + Archive + Inbox>(ledger: &L) {
-    let id = id();
-    ledger.accept(&accepted(&id)).await.unwrap();
-    let claim = won(ledger, &id).await;
-    assert!(ledger.erase(&id).await.unwrap());
-    assert_eq!(ledger.accepted(&id).await.unwrap(), None);
-    let late = Outcome::Done(Box::new(analysis(&id, &["cup"])));
-    let lost = ledger.record(&claim, &query(&[Feature::Labels], 10), late, None).await.unwrap_err();
-    assert_eq!(lost.kind(), Kind::Unavailable, "work that was erased under way is not recorded");
-    assert!(matches!(ledger.claim(&id, LEASE, true).await.unwrap(), Claimed::Won(_)));
+    for (erased, left) in [(&first.id, vec![second.id.clone()]), (&second.id, Vec::new())] {
+        assert!(ledger.erase(erased).await.unwrap());
+        let page = ledger.page(Some(&word), None, 10).await.unwrap();
+        assert_eq!(page.analyses.into_iter().map(|analysis| analysis.id).collect::<Vec<_>>(), left);
+    }
 }

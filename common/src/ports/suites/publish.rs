@@ -14,9 +14,15 @@ pub async fn publish(publish: &dyn Publish, delivered: impl AsyncFn(Topic) -> Ve
     let failed = Event::failed(Cloud::Local, &failure(&id()), None);
     for event in labelled.iter().chain([&failed]) {
         for _ in 0..3 {
-            publish.publish(event).await.unwrap();
+            publish.publish(std::slice::from_ref(event)).await.remove(0).unwrap();
         }
     }
+    let many: Vec<Event> = (0..23).map(|n| event(&analysis(&id(), &[&format!("many {n}")]))).collect();
+    let answers = publish.publish(&many).await;
+    assert_eq!(answers.len(), many.len(), "one answer for each");
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    let got = delivered(Topic::ImageLabelled).await;
+    assert!(many.iter().all(|event| got.contains(event)), "some of many were lost");
     let ours =
         |events: Vec<Event>| events.into_iter().filter(|event| event.id == failed.id || labelled.contains(event));
     let mut got: Vec<Event> = ours(delivered(Topic::ImageLabelled).await).collect();

@@ -1,0 +1,1 @@
+//! What is in a bucket already, enqueued for the stack to label.

@@ -1,0 +1,1 @@
+//! Lambda events in, answers out.

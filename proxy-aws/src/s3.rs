@@ -1,0 +1,1 @@
+//! Objects of the configured buckets, and what the pipeline keeps.

@@ -1,0 +1,1 @@
+//! Queues: delays of what failed.
