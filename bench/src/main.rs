@@ -3,6 +3,7 @@
 //! `cargo run --release -p bench -- all` runs everything; each command alone runs its part.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::indexing_slicing)]
 
+mod backfill;
 mod classify;
 mod known;
 mod many;
@@ -54,6 +55,15 @@ enum Command {
         #[arg(long, default_value_t = 100_000)]
         files: usize,
     },
+    /// `backfill` of growing numbers of made-up objects: time and memory
+    Backfill {
+        /// Objects in the largest bucket
+        #[arg(long, default_value_t = 1_000_000)]
+        objects: u64,
+    },
+    /// What `backfill` runs in a process of its own
+    #[command(hide = true)]
+    BackfillOne { objects: u64 },
     /// The detector in front of a stand-in for Vision: time added, requests a second, images in a call
     Vision {
         /// Seconds of each part
@@ -86,6 +96,8 @@ fn main() {
         Command::Known { rate, seconds } => known::run(rate, seconds),
         Command::Start { requests } => start::run(requests),
         Command::Many { files } => many::run(files),
+        Command::Backfill { objects } => backfill::run(objects),
+        Command::BackfillOne { objects } => backfill::one(objects),
         Command::Vision { seconds } => vision::run(seconds),
         Command::Reduce { seconds, rounds } => reduce::run(seconds, rounds),
         Command::ReduceOne { seconds, picture } => reduce::one(seconds, &picture),
@@ -95,6 +107,7 @@ fn main() {
             known::run(500, 20);
             start::run(50_000);
             many::run(100_000);
+            backfill::run(1_000_000);
             vision::run(10);
             reduce::run(5.0, 5);
             start::detector();

@@ -73,6 +73,6 @@ pub(crate) async fn detector(settings: &Settings, intake: Intake) -> Result<Arc<
         }
         #[cfg(feature = "gcp")]
         Detector::Vision => Arc::new(detector_gcp::vision::Vision::new(&settings.vision, intake).await?),
-        Detector::Remote(url) => Arc::new(Remote::new(url)?),
+        Detector::Remote(url) => Arc::new(Remote::new(url, intake, None)?),
     })
 }

@@ -23,6 +23,8 @@ use local::Retries;
 use reqwest::Url;
 use secrecy::SecretString;
 
+#[cfg(feature = "aws")]
+use values::text;
 use values::{DAY, SECOND, duration, http_url, log_format};
 
 /// What every command understands. Each may stand in the environment as `CROSSLENS_NAME`, or in `crosslens.toml`.
@@ -89,6 +91,8 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     #[cfg(feature = "gcp")]
     pub(crate) vision: detector_gcp::vision::VisionSettings,
+    #[cfg(feature = "aws")]
+    pub(crate) stack: Stack,
     pub(crate) log_filter: String,
     pub(crate) log_format: common::log::Format,
 }
@@ -108,6 +112,18 @@ pub(crate) struct UpSettings {
     pub(crate) webhooks: Vec<Webhook>,
     /// How often and when a failed delivery is tried again.
     pub(crate) retries: Retries,
+}
+
+/// The parts of a stack on AWS that an operator's commands work on, by their names.
+#[cfg(feature = "aws")]
+#[derive(Debug, Clone)]
+pub(crate) struct Stack {
+    /// The ledger's table.
+    pub(crate) table: Option<String>,
+    /// The URL of the queue that the backfill function reads.
+    pub(crate) backfill_queue: Option<String>,
+    /// The URLs of the dead-letter queues.
+    pub(crate) dead_letters: Vec<String>,
 }
 
 /// Who answers.
@@ -196,6 +212,8 @@ impl Settings {
         // One settings file serves every build.
         #[cfg(not(feature = "gcp"))]
         layers.known(&["vision_endpoint", "vision_credentials", "quota_per_minute", "units_per_day"]);
+        #[cfg(not(feature = "aws"))]
+        layers.known(&["table", "backfill_queue", "dead_letters"]);
         Self {
             data: layers.one("data", flags.data.as_deref(), path).unwrap_or_else(data),
             cache: layers.one("cache", None, path).unwrap_or_else(|| cache_folder(environment)),
@@ -215,6 +233,12 @@ impl Settings {
             limits: layers.limits(),
             #[cfg(feature = "gcp")]
             vision: detector_gcp::vision::VisionSettings::read(layers, &Default::default()),
+            #[cfg(feature = "aws")]
+            stack: Stack {
+                table: layers.one("table", None, text),
+                backfill_queue: layers.one("backfill_queue", None, text),
+                dead_letters: layers.many("dead_letters", &[], text),
+            },
             log_filter: layers.environment.get("RUST_LOG").cloned().unwrap_or_else(|| "info".to_owned()),
             log_format: layers.one("log", None, log_format).unwrap_or_default(),
         }

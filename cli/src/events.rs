@@ -1,11 +1,7 @@
 //! `crosslens events`: follows what is published, lists what a consumer gave up, and has it delivered again. Works beside
 //! a running `up`, and without one.
 
-use std::{
-    fmt::Write as _,
-    io::{self, Write},
-    process::ExitCode,
-};
+use std::{fmt::Write as _, io, process::ExitCode};
 
 use clap::{Args, Subcommand};
 use common::{
@@ -14,7 +10,10 @@ use common::{
 };
 use local::{From, Local, Message, Replay, SqliteTopics};
 
-use crate::config::Settings;
+use crate::{
+    config::Settings,
+    lines::{print, printable},
+};
 
 /// Labels on a line.
 const LABELS: usize = 3;
@@ -145,16 +144,6 @@ async fn dead(topics: &SqliteTopics, consumer: Option<String>, json: bool) -> Re
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes a line; a reader who has gone away ends the command, quietly.
-fn print(line: &str) -> Result<std::ops::ControlFlow<()>> {
-    let mut stdout = io::stdout().lock();
-    match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
-        Ok(()) => Ok(std::ops::ControlFlow::Continue(())),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(std::ops::ControlFlow::Break(())),
-        Err(error) => Err(Error::new(Kind::Unavailable, "standard output cannot be written").because(error)),
-    }
-}
-
 /// Ends when nobody reads standard output any more, so that `events tail | head` does not wait for one more event.
 async fn reader_gone() {
     #[cfg(unix)]
@@ -170,9 +159,4 @@ async fn reader_gone() {
         }
     }
     std::future::pending().await
-}
-
-/// What came from outside may hold characters that steer a terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

@@ -1,12 +1,19 @@
 //! The `crosslens` binary: one file per command.
 
+#[cfg(feature = "aws")]
+mod backfill;
 mod check_uri;
 mod compose;
 mod config;
+#[cfg(feature = "aws")]
+mod dlq;
 mod doctor;
 mod events;
 mod export;
 mod label;
+#[cfg(not(feature = "aws"))]
+mod lacking;
+mod lines;
 mod model;
 mod page;
 mod sources;
@@ -43,6 +50,18 @@ enum Command {
     Events(events::EventsArgs),
     /// Writes all analyses
     Export(export::ExportArgs),
+    /// Has the stack on AWS label what lies in a bucket already
+    #[cfg(feature = "aws")]
+    Backfill(Box<backfill::BackfillArgs>),
+    /// Lists what the queues on AWS gave up, and brings it back
+    #[cfg(feature = "aws")]
+    Dlq(dlq::DlqArgs),
+    /// Has the stack on AWS label what lies in a bucket already (in builds with the feature `aws`)
+    #[cfg(not(feature = "aws"))]
+    Backfill(lacking::LackingArgs),
+    /// Lists what the queues on AWS gave up, and brings it back (in builds with the feature `aws`)
+    #[cfg(not(feature = "aws"))]
+    Dlq(lacking::LackingArgs),
     /// Fetches the embedded model, or tells about it
     Model(model::ModelArgs),
     /// Checks what this machine can do, and says what to do about what it cannot
@@ -83,6 +102,12 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::CheckUri(args) => check_uri::run(args, &settings),
         Command::Events(args) => events::run(args, &settings).await,
         Command::Export(args) => export::run(args, &settings).await,
+        #[cfg(feature = "aws")]
+        Command::Backfill(args) => backfill::run(*args, &settings).await,
+        #[cfg(feature = "aws")]
+        Command::Dlq(args) => dlq::run(args, &settings).await,
+        #[cfg(not(feature = "aws"))]
+        Command::Backfill(args) | Command::Dlq(args) => args.refuse(),
         Command::Model(args) => model::run(args, &settings).await,
         Command::Doctor(args) => doctor::run(args, &settings, &environment).await,
         Command::Completions { shell } => {

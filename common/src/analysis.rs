@@ -85,6 +85,17 @@ impl Features {
         self.0.iter().copied()
     }
 
+    /// Width and height within which a detector of a cloud sees as much as it can of the most demanding feature; more pixels
+    /// only take longer (<https://cloud.google.com/vision/docs/supported-files>, whose sizes are taken for every cloud).
+    pub fn enough_pixels(&self) -> (u32, u32) {
+        let sizes = self.iter().map(|feature| match feature {
+            Feature::Faces => (1600, 1200),
+            Feature::Text => (1024, 768),
+            _ => (640, 480),
+        });
+        sizes.max().unwrap_or((640, 480))
+    }
+
     /// Whether this one was asked for.
     pub fn contains(&self, feature: Feature) -> bool {
         self.0.contains(&feature)
@@ -255,6 +266,22 @@ pub struct Findings {
     pub billed_units: BTreeMap<Feature, u32>,
 }
 
+impl Findings {
+    /// The first feature of these about which nothing is said: neither what was found nor that this cannot be told.
+    pub fn silent_about(&self, features: &Features) -> Option<Feature> {
+        let told = |feature| match feature {
+            Feature::Celebrities => self.celebrities.is_some(),
+            Feature::Faces => self.faces.is_some(),
+            Feature::Labels => self.labels.is_some(),
+            Feature::Landmarks => self.landmarks.is_some(),
+            Feature::Properties => self.properties.is_some(),
+            Feature::SafeSearch => self.safe_search.is_some(),
+            Feature::Text => self.text.is_some(),
+        };
+        features.iter().find(|feature| !told(*feature) && !self.unsupported.contains(feature))
+    }
+}
+
 /// Who answered: part of what makes an analysis reusable.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 pub struct DetectorId {
@@ -362,5 +389,22 @@ mod tests {
         assert_eq!(features.to_string(), "labels,text");
         assert_eq!("".parse::<Features>().unwrap_err().kind(), Kind::InvalidRequest);
         assert!("labels,hats".parse::<Features>().unwrap_err().message().contains("safe_search"));
+    }
+
+    #[test]
+    fn the_most_demanding_feature_decides_how_many_pixels_are_enough() {
+        let check = |features: &str, size| assert_eq!(features.parse::<Features>().unwrap().enough_pixels(), size);
+        check("labels,properties", (640, 480));
+        check("labels,text", (1024, 768));
+        check("faces,text", (1600, 1200));
+    }
+
+    #[test]
+    fn nothing_found_is_said_and_nothing_said_is_not_taken_for_it() {
+        let asked = "labels,text".parse().unwrap();
+        let mut findings = Findings { labels: Some(vec![]), ..Findings::default() };
+        assert_eq!(findings.silent_about(&asked), Some(Feature::Text));
+        findings.unsupported.push(Feature::Text);
+        assert_eq!(findings.silent_about(&asked), None);
     }
 }

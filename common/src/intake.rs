@@ -144,8 +144,17 @@ impl Intake {
     pub async fn reduced(&self, image: &Image, width: u32, height: u32) -> Result<Sent> {
         let fits = image.width() <= width && image.height() <= height && image.bytes().len() <= FORWARDED;
         if fits && image.header.is_upright() {
-            return Ok(Sent { bytes: image.bytes().clone(), width: image.width(), height: image.height() });
+            let (bytes, media_type) = (image.bytes().clone(), image.media_type());
+            return Ok(Sent { bytes, media_type, width: image.width(), height: image.height() });
         }
+        self.jpeg(image, width, height).await
+    }
+
+    /// [`Intake::reduced`] for a detector that does not take the file's type: always a JPEG.
+    ///
+    /// # Errors
+    /// As of [`Intake::pixels`].
+    pub async fn jpeg(&self, image: &Image, width: u32, height: u32) -> Result<Sent> {
         self.look(image, Reduction::Within { width, height }, |pixels| encode::jpeg(&pixels)).await
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use secrecy::SecretString;
 
 use crate::{
     analysis::{Analysis, Detection, DetectorId, Features},
@@ -42,6 +43,17 @@ pub trait Detect: Send + Sync {
 
     /// Image to findings.
     async fn detect(&self, image: &Image, features: &Features, time_left: Duration) -> Result<Detection>;
+}
+
+/// Says who we are to whoever is asked.
+///
+/// # Behavior
+/// - Answers from memory while a token is valid, and renews it early; a token that is over is never given out.
+/// - A failure is not remembered: the next call asks anew.
+#[async_trait]
+pub trait Identity: Send + Sync {
+    /// A bearer token.
+    async fn token(&self) -> Result<SecretString>;
 }
 
 /// The right to work on one request, until it expires.

@@ -8,10 +8,12 @@ mod body;
 mod fetch;
 mod policy;
 mod resolve;
+mod sources;
 mod url;
 
 pub use address::{Refusal, judge, judge_all};
 pub use fetch::{FetchLimits, WebFetcher};
 pub use policy::{HostPort, SourcePolicy};
 pub use resolve::{Resolve, SystemResolver};
+pub use sources::Sources;
 pub use url::SourceUrl;

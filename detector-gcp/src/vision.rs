@@ -1,8 +1,8 @@
 //! Google Vision as a detector.
 //!
 //! # Layout, in reading order
-//! Below is one image's way: what it costs is taken from the day's `allowance`, `question` says what to ask and how large the
-//! picture must be, `batches` joins what waits while all calls are busy, `client` makes the call with `retries`, and
+//! Below is one image's way: what it costs is taken from the day's `allowance`, `question` says what to ask, `batches`
+//! joins what waits while all calls are busy, `client` makes the call with `retries`, and
 //! `findings` reads the answer. Remembering answers and joining identical images is [`common::detectors::Cached`]'s.
 
 mod allowance;
@@ -72,7 +72,7 @@ impl Detect for Vision {
 impl Vision {
     async fn ask(&self, image: &Image, features: &Features, deadline: Instant) -> Result<Findings> {
         let Some(question) = Question::of(features) else { return Ok(findings::nothing_asked(features)) };
-        let (width, height) = question.size();
+        let (width, height) = features.enough_pixels();
         let sent = self.intake.reduced(image, width, height).await?;
         let cost = self.allowance.take(question.billed().values().sum())?;
         let answer = self.batches.ask(question.about(sent.bytes), deadline).await;

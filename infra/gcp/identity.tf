@@ -21,8 +21,10 @@ resource "google_service_account" "proxy" {
 }
 
 locals {
+  # The roles of the functions that ask a detector, as infra/aws/template.yaml names them.
+  aws_roles = [for function in ["http", "uploads", "backfill"] : "crosslens-${var.stage}-${function}-${var.aws_region}"]
   # A Lambda function signs as an assumed role; the session's name behind it is left out.
-  aws_role = "arn:aws:sts::${var.aws_account_id}:assumed-role/${var.aws_role}"
+  aws_sessions = [for role in local.aws_roles : "arn:aws:sts::${var.aws_account_id}:assumed-role/${role}"]
 }
 
 resource "google_iam_workload_identity_pool" "proxy" {
@@ -33,17 +35,17 @@ resource "google_iam_workload_identity_pool" "proxy" {
 }
 
 resource "google_iam_workload_identity_pool_provider" "aws" {
-  #checkov:skip=CKV_GCP_125:It is about tokens of GitHub Actions and fails on every provider without an oidc block; this one takes those of a single AWS role.
+  #checkov:skip=CKV_GCP_125:It is about tokens of GitHub Actions and fails on every provider without an oidc block; this one takes those of three AWS roles.
   workload_identity_pool_id          = google_iam_workload_identity_pool.proxy.workload_identity_pool_id
   workload_identity_pool_provider_id = "crosslens-aws"
-  display_name                       = "AWS, the proxy's role"
+  display_name                       = "AWS, the proxy's roles"
 
   attribute_mapping = {
     "google.subject"     = "assertion.arn"
     "attribute.aws_role" = "assertion.arn.extract('{account}assumed-role/') + 'assumed-role/' + assertion.arn.extract('assumed-role/{role}/')"
   }
   # The account alone would let in every role of it.
-  attribute_condition = "attribute.aws_role == '${local.aws_role}'"
+  attribute_condition = "attribute.aws_role in ${jsonencode(local.aws_sessions)}"
 
   aws {
     account_id = var.aws_account_id
@@ -52,14 +54,14 @@ resource "google_iam_workload_identity_pool_provider" "aws" {
 
 # On this one account, not on the project: the proxy can become nobody else.
 resource "google_service_account_iam_member" "role_is_proxy" {
-  for_each = toset([
-    "roles/iam.workloadIdentityUser",
-    "roles/iam.serviceAccountOpenIdTokenCreator",
-  ])
+  for_each = {
+    for pair in setproduct(local.aws_sessions, ["roles/iam.workloadIdentityUser", "roles/iam.serviceAccountOpenIdTokenCreator"]) :
+    join(" ", pair) => { session = pair[0], role = pair[1] }
+  }
 
   service_account_id = google_service_account.proxy.name
-  role               = each.value
-  member             = "principalSet://iam.googleapis.com/${google_iam_workload_identity_pool.proxy.name}/attribute.aws_role/${local.aws_role}"
+  role               = each.value.role
+  member             = "principalSet://iam.googleapis.com/${google_iam_workload_identity_pool.proxy.name}/attribute.aws_role/${each.value.session}"
 }
 
 resource "google_service_account_iam_member" "tester_is_proxy" {

@@ -5,6 +5,21 @@ output "url" {
   value       = local.url
 }
 
+output "project" {
+  description = "Where the detector runs."
+  value       = var.project
+}
+
+output "region" {
+  description = "Where in the project it runs."
+  value       = var.region
+}
+
+output "image" {
+  description = "What runs; absent as long as there is no service."
+  value       = var.image
+}
+
 output "repository" {
   description = "Where images are pushed to."
   value       = google_artifact_registry_repository.images.registry_uri
@@ -29,6 +44,8 @@ output "credential_configuration" {
     audience           = "//iam.googleapis.com/${google_iam_workload_identity_pool_provider.aws.name}"
     subject_token_type = "urn:ietf:params:aws:token-type:aws4_request"
     token_url          = "https://sts.googleapis.com/v1/token"
+    # Whom the proxy becomes; it asks this account's neighbour method for its ID token.
+    service_account_impersonation_url = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/${google_service_account.proxy.email}:generateAccessToken"
     credential_source = {
       environment_id                 = "aws1"
       regional_cred_verification_url = "https://sts.{region}.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15"

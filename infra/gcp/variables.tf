@@ -21,13 +21,24 @@ variable "aws_account_id" {
   }
 }
 
-variable "aws_role" {
-  description = "The name (not the ARN, no path) of the IAM role that the proxy's Lambda functions run as. Together with a function's name it may have 87 characters: Google's subject holds no more."
+variable "aws_region" {
+  description = "The AWS region of the proxy."
   type        = string
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9+=,.@_-]{1,64}$", var.aws_role))
-    error_message = "Give the role's name alone, such as crosslens-proxy."
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.aws_region))
+    error_message = "A region such as eu-central-1."
+  }
+}
+
+variable "stage" {
+  description = "Which of several stacks side by side this is. The roles of the proxy's functions have it in their names, and a stage has a Google project of its own."
+  type        = string
+
+  # Google's subject holds 127 characters, a function's role and name among them.
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,11}$", var.stage))
+    error_message = "1 to 12 small letters, digits and hyphens, a letter first."
   }
 }
 

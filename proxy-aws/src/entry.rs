@@ -1,1 +1,95 @@
-//! Lambda events in, answers out.
+//! Lambda events in, answers out. One binary takes every kind of event; which of them a function gets, and what it may do,
+//! is the stack's to say.
+//!
+//! `incoming` tells what an event is and `notice` what S3 says in it (both pure); `http`, `uploads` and `sweep` do the work.
+
+mod http;
+mod incoming;
+mod notice;
+mod sweep;
+mod uploads;
+
+use std::time::Duration;
+
+use axum::Router;
+use common::error::{Error, Result, internal};
+use lambda_runtime::{Context, Diagnostic, LambdaEvent};
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use tokio::time::Instant;
+
+pub use self::{
+    incoming::{Incoming, Message},
+    notice::Notice,
+    sweep::Sweep,
+    uploads::Uploads,
+};
+
+/// Everything that a function may be asked.
+#[derive(Clone)]
+#[allow(missing_docs)]
+pub struct Entry {
+    /// The routes of every front, wrapped.
+    pub routes: Router,
+    pub uploads: Uploads,
+    pub sweep: Sweep,
+    /// What is kept of an invocation: a claim lives until its very end, the work has to end this much earlier.
+    pub grace: Duration,
+}
+
+/// Names the messages that are to come back; the event source mapping needs `ReportBatchItemFailures` for it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BatchAnswer {
+    batch_item_failures: Vec<ItemFailure>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ItemFailure {
+    item_identifier: String,
+}
+
+impl Entry {
+    /// Answers one event.
+    ///
+    /// # Errors
+    /// The invocation's failure, by the problem's name: Lambda counts it, and tries again what nobody waits for.
+    pub async fn handle(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Box<RawValue>, Diagnostic> {
+        self.answer(&event).await.map_err(|error| {
+            let cause = error.causes();
+            tracing::error!(%error, cause, "the event was refused");
+            Diagnostic { error_type: error.kind().slug().to_owned(), error_message: error.message().to_owned() }
+        })
+    }
+
+    async fn answer(&self, event: &LambdaEvent<Box<RawValue>>) -> Result<Box<RawValue>> {
+        let (payload, context) = (event.payload.get(), &event.context);
+        let time_left = self.time_left(context);
+        let deadline = Instant::now() + time_left;
+        match Incoming::read(payload)? {
+            Incoming::Http => {
+                let event = LambdaEvent { payload, context: context.clone() };
+                http::answer(self.routes.clone(), event, time_left).await
+            }
+            Incoming::Queue(messages) => {
+                let failed = self.uploads.queue(messages, deadline).await.into_iter();
+                let failures = failed.map(|item_identifier| ItemFailure { item_identifier }).collect();
+                to_raw_value(&BatchAnswer { batch_item_failures: failures }).map_err(internal)
+            }
+            Incoming::Notices(notices) => nothing(self.uploads.directly(notices, &context.request_id, deadline).await),
+            Incoming::Schedule => nothing(self.sweep.run(deadline).await),
+        }
+    }
+
+    /// Until Lambda ends the invocation, less the grace.
+    fn time_left(&self, context: &Context) -> Duration {
+        let now = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default();
+        Duration::from_millis(context.deadline.saturating_sub(now)).saturating_sub(self.grace)
+    }
+}
+
+fn nothing(done: Result<(), Error>) -> Result<Box<RawValue>> {
+    done?;
+    to_raw_value(&()).map_err(internal)
+}

@@ -3,7 +3,7 @@
 //! # Layout, in reading order
 //! `entry` takes every kind of Lambda event in; `s3`, `dynamodb`, `sns`, `sqs` and `rekognition` are the adapters, one service
 //! each; `google_identity` says to Google's side who calls; `backfill` and `dead_letters` are what an operator does from
-//! the command line. `main` wires one pipeline from them.
+//! the command line, and `refusals` tells them what went wrong. `main` wires one pipeline from them.
 
 pub mod backfill;
 pub mod clients;
@@ -11,6 +11,7 @@ pub mod dead_letters;
 pub mod dynamodb;
 pub mod entry;
 pub mod google_identity;
+mod refusals;
 pub mod rekognition;
 pub mod s3;
 pub mod sns;

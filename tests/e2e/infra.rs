@@ -1,8 +1,11 @@
-//! `infra/` and the detector's Dockerfile, which no test can apply or build: formatted, readable, linted, and held to what
-//! they promise about who may call, what is passed and what it may cost.
+//! `infra/`, the recipes and the detector's Dockerfile, which no test can apply at a cloud: formatted, readable, linted, and
+//! held to what they promise about who may call, what is passed and what it may cost.
 
+mod aws;
 mod configuration;
 mod linters;
+mod recipes;
+mod workflow;
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
@@ -45,10 +48,13 @@ fn only_the_proxy_may_call() {
     assert_eq!(on_project[0]["role"], "roles/serviceusage.serviceUsageConsumer");
 
     let provider = all.resource("iam_workload_identity_pool_provider", "aws");
-    assert_eq!(provider["attribute_condition"], "attribute.aws_role == '${local.aws_role}'");
-    assert_eq!(all.local("aws_role"), "arn:aws:sts::${var.aws_account_id}:assumed-role/${var.aws_role}");
+    assert_eq!(provider["attribute_condition"], "attribute.aws_role in ${jsonencode(local.aws_sessions)}");
+    let sessions = all.local("aws_sessions").as_str().unwrap();
+    assert!(sessions.contains("for role in local.aws_roles"), "{sessions}");
+    assert!(sessions.contains("arn:aws:sts::${var.aws_account_id}:assumed-role/${role}"), "{sessions}");
     let credentials = all.output("credential_configuration");
     assert!(credentials.contains("aws4_request") && !credentials.contains("imdsv2"), "{credentials}");
+    assert!(credentials.contains("service_account_impersonation_url"), "{credentials}");
 }
 
 #[test]

@@ -2,9 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stderr, missing_docs)]
 
 mod architecture;
+mod aws_events;
+mod aws_ledger;
+mod aws_proxy;
+mod aws_stack;
+mod backfill;
 mod callers;
 mod corpus;
 mod crash;
+mod dead_letters;
 mod doctor;
 mod events;
 mod faults;

@@ -33,6 +33,12 @@ pub fn detector_gcp() -> &'static Path {
     BINARY.get_or_init(|| config::detector().unwrap_or_else(|| built("detector-gcp")))
 }
 
+/// The built `proxy-aws`, for this machine and not for Lambda's. `CROSSLENS_TEST_PROXY` names another one to test.
+pub fn proxy_aws() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| config::proxy().unwrap_or_else(|| built("proxy-aws")))
+}
+
 /// A binary in the profile of the running test. All are built on the first use of one, so that `cargo test --release
 /// --workspace` alone is enough; for the whole workspace, so that they share every dependency with that command.
 fn built(name: &str) -> PathBuf {
@@ -45,7 +51,8 @@ fn build() -> Result<PathBuf, String> {
     let (target, folder) = built_in();
     // With what a default build of `crosslens` leaves out, so that it is tested as well.
     let status = cargo("build")
-        .args(["--workspace", "--features", "cli/gcp", "--bin", "crosslens", "--bin", "detector-gcp"])
+        .args(["--workspace", "--features", "cli/gcp,cli/aws"])
+        .args(["crosslens", "detector-gcp", "proxy-aws"].iter().flat_map(|name| ["--bin", *name]))
         .status()
         .map_err(|error| format!("cargo cannot be run: {error}"))?;
     if !status.success() {

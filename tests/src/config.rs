@@ -26,6 +26,16 @@ pub(crate) fn detector() -> Option<PathBuf> {
     std::env::var_os("CROSSLENS_TEST_DETECTOR").map(PathBuf::from)
 }
 
+/// `CROSSLENS_TEST_PROXY`: a `proxy-aws` to test instead of the one that cargo builds from these sources.
+pub(crate) fn proxy() -> Option<PathBuf> {
+    std::env::var_os("CROSSLENS_TEST_PROXY").map(PathBuf::from)
+}
+
+/// `CROSSLENS_TEST_LAMBDA`: a zip to deploy instead of the one that cargo-lambda builds from these sources.
+pub(crate) fn lambda() -> Option<PathBuf> {
+    std::env::var_os("CROSSLENS_TEST_LAMBDA").map(PathBuf::from)
+}
+
 /// The folders of the `PATH`, in order.
 pub(crate) fn search_path() -> Vec<PathBuf> {
     std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default()
@@ -39,6 +49,12 @@ pub(crate) fn foreign_settings() -> Vec<OsString> {
         .map(|(name, _)| name)
         .filter(|name| name.to_str().is_some_and(|name| ours(name) || exact.contains(&name.to_uppercase().as_str())))
         .collect()
+}
+
+/// Variables that would tell AWS's clients and servers something else than a test does.
+pub(crate) fn foreign_aws_settings() -> Vec<OsString> {
+    let theirs = |name: &str| name.starts_with("AWS_") || name.to_uppercase().ends_with("_PROXY");
+    std::env::vars_os().map(|(name, _)| name).filter(|name| name.to_str().is_some_and(theirs)).collect()
 }
 
 /// Where `crosslens` keeps the embedded model for this user, by the XDG base directory rules.

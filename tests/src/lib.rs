@@ -4,29 +4,45 @@
 //! knows what a test expects; a helper that only one area needs lives with that area in `e2e/`.
 #![allow(clippy::expect_used, clippy::print_stderr)]
 
+mod aws_servers;
+mod aws_stack;
 mod binary;
+mod boto;
 mod chromium;
 mod config;
+mod counted;
 mod detector;
 mod events;
 mod files;
+mod function_zip;
 mod http;
+mod lambda;
 mod launch;
+mod ledger_table;
 mod lock;
+mod made_up_bucket;
 mod process;
 mod python;
 mod server;
 mod vision_stand_in;
 
 pub use self::{
-    binary::{Cli, Ended, cache_dir, cargo, crosslens, detector_gcp, model_cache, run},
+    aws_servers::{Ministack, Moto},
+    aws_stack::{Stack, UrlAnswer},
+    binary::{Cli, Ended, cache_dir, cargo, crosslens, detector_gcp, model_cache, proxy_aws, run},
+    boto::{Boto, BotoError, KEY, REGION, SECRET},
     chromium::{chromedriver, chromium, found_or_installed},
+    counted::Counted,
     detector::{Detector, Start},
     events::{Events, Sent},
     files::{cases_dir, target_dir, workspace_root},
+    function_zip::{arm64_function_zip, function_zip},
     http::{Picture, client, numbered_picture, serve_picture},
-    process::{Memory, alive, memory, signal, wait_until, wait_until_async},
-    python::{bench_python, infra_python, photo, photos, python},
+    lambda::{Failed, Function},
+    ledger_table::ledger_table,
+    made_up_bucket::made_up_backfill,
+    process::{Memory, alive, children, memory, signal, wait_until, wait_until_async},
+    python::{aws_python, bench_python, infra_python, lambda_python, moto_python, photo, photos, python, sam_python},
     server::{Builder, Server},
     vision_stand_in::{Call, Reply, VisionStandIn},
 };

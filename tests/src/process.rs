@@ -37,6 +37,18 @@ pub fn alive(pid: u32) -> bool {
     })
 }
 
+/// The processes that a process has started.
+pub fn children(pid: u32) -> Vec<u32> {
+    let listed = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let other = |line: &str| line.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>();
+    if !listed.is_empty() {
+        return other(&listed);
+    }
+    // A program of many threads may have started them from another one.
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    threads.flat_map(|thread| other(&fs::read_to_string(thread.path().join("children")).unwrap_or_default())).collect()
+}
+
 /// Sends a signal by name (`TERM`, `STOP`, …) to one process.
 pub fn signal(pid: u32, name: &str) {
     let sent = Command::new("kill").args(["-s", name, &pid.to_string()]).stderr(Stdio::null()).status();

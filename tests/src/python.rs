@@ -31,6 +31,30 @@ pub fn bench_python() -> &'static Path {
     made(&MADE, "tests-venv-bench", "requirements-bench.txt")
 }
 
+/// The same for `target/tests-venv-aws` and `tests/requirements-aws.txt`, a server that speaks AWS's protocols.
+pub fn aws_python() -> &'static Path {
+    static MADE: Made = OnceLock::new();
+    made(&MADE, "tests-venv-aws", "requirements-aws.txt")
+}
+
+/// The same for `target/tests-venv-moto` and `tests/requirements-moto.txt`, another one.
+pub fn moto_python() -> &'static Path {
+    static MADE: Made = OnceLock::new();
+    made(&MADE, "tests-venv-moto", "requirements-moto.txt")
+}
+
+/// The same for `target/tests-venv-sam` and `tests/requirements-sam.txt`, the tools around the AWS stack.
+pub fn sam_python() -> &'static Path {
+    static MADE: Made = OnceLock::new();
+    made(&MADE, "tests-venv-sam", "requirements-sam.txt")
+}
+
+/// The same for `target/tests-venv-lambda` and `tests/requirements-lambda.txt`, the builder of Lambda functions.
+pub fn lambda_python() -> &'static Path {
+    static MADE: Made = OnceLock::new();
+    made(&MADE, "tests-venv-lambda", "requirements-lambda.txt")
+}
+
 type Made = OnceLock<Result<PathBuf, String>>;
 
 fn made(once: &'static Made, venv: &str, requirements: &str) -> &'static Path {

@@ -26,6 +26,12 @@ pub(super) fn http_url(text: &str) -> Result<Url, String> {
     if matches!(url.scheme(), "http" | "https") { Ok(url) } else { Err("write http:// or https://".to_owned()) }
 }
 
+/// Any name, but not an empty one.
+#[cfg(feature = "aws")]
+pub(super) fn text(text: &str) -> Result<String, String> {
+    if text.is_empty() { Err("must not be empty".to_owned()) } else { Ok(text.to_owned()) }
+}
+
 pub(super) fn log_format(text: &str) -> Result<Format, String> {
     match text {
         "auto" => Ok(Format::Auto),

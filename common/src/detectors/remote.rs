@@ -1,42 +1,108 @@
-//! Another Crosslens detector, over HTTP: `POST /v1/detect` with the image as the body.
+//! Another Crosslens detector, over HTTP: `POST /v1/detect` with the image, reduced, as the body.
 
-use std::time::Duration;
+mod answer;
+
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use serde::Deserialize;
+use http::{HeaderValue, header};
+use reqwest::{Client, RequestBuilder, Response, redirect::Policy};
+use secrecy::ExposeSecret;
+use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use crate::{
-    analysis::{Analysis, Detection, DetectorId, Features, MAX_LABELS},
-    endpoints::retry_after,
+    analysis::{Detection, DetectorId, Features, MAX_LABELS},
     error::{Error, Kind, Result, internal},
     image::Image,
-    ports::Detect,
+    intake::{Intake, Sent},
+    ports::{Detect, Identity},
 };
 
 /// Header in which a request's deadline travels, in milliseconds from now.
 pub const DEADLINE_HEADER: &str = "x-crosslens-deadline-ms";
 
+/// The second header for the same token: Cloud Run takes it as well, and of the one that it checks it passes on no more than
+/// the part without the signature (<https://cloud.google.com/run/docs/authenticating/service-to-service>). With both, the
+/// detector can still check for itself who calls.
+const SERVERLESS_AUTHORIZATION: &str = "x-serverless-authorization";
+
 /// A detector service at a configured address.
 pub struct Remote {
-    client: reqwest::Client,
+    client: Client,
     detect: Url,
+    intake: Intake,
+    identity: Option<Arc<dyn Identity>>,
 }
 
 impl Remote {
-    /// A detector at this base URL. The address is the operator's own choice, so it may be a private one.
-    pub fn new(base: &Url) -> Result<Self> {
+    /// A detector at this base URL, whom `identity` tells who we are; without one nothing is said. The address is the operator's
+    /// own choice, so it may be a private one.
+    ///
+    /// # Errors
+    /// `invalid-request` for a URL that nothing can be asked at.
+    pub fn new(base: &Url, intake: Intake, identity: Option<Arc<dyn Identity>>) -> Result<Self> {
         let detect = base
             .join("/v1/detect")
             .map_err(|cause| Error::new(Kind::InvalidRequest, "the detector's url is not valid").because(cause))?;
-        crate::http::use_ring();
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(2))
-            .build()
-            .map_err(internal)?;
-        Ok(Self { client, detect })
+        Ok(Self { client: client()?, detect, intake, identity })
+    }
+
+    async fn ask(&self, image: &Image, features: &Features, deadline: Instant) -> Result<Detection> {
+        let (width, height) = features.enough_pixels();
+        let sent = self.intake.reduced(image, width, height).await?;
+        let token = self.bearer().await?;
+        let request = self.request(sent, features, token.as_ref(), deadline);
+        let detection = answer::read(self.send(request).await?).await?;
+        match detection.findings.silent_about(features) {
+            None => Ok(detection),
+            Some(feature) => {
+                let said = format!("nothing is said about {}", feature.name());
+                Err(Error::new(Kind::DetectorFailed, "the detector left out what it was asked").because(said))
+            }
+        }
+    }
+
+    async fn bearer(&self) -> Result<Option<HeaderValue>> {
+        let Some(identity) = &self.identity else { return Ok(None) };
+        let token = identity.token().await?;
+        let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).map_err(internal)?;
+        value.set_sensitive(true);
+        Ok(Some(value))
+    }
+
+    fn request(
+        &self,
+        sent: Sent,
+        features: &Features,
+        bearer: Option<&HeaderValue>,
+        deadline: Instant,
+    ) -> RequestBuilder {
+        let mut url = self.detect.clone();
+        url.set_query(Some(&format!("features={features}&maxLabels={MAX_LABELS}")));
+        let left = deadline.saturating_duration_since(Instant::now());
+        let mut request = self
+            .client
+            .post(url)
+            .header(header::CONTENT_TYPE, sent.media_type.name())
+            .header(DEADLINE_HEADER, left.as_millis().to_string())
+            .body(sent.bytes);
+        if let Some(bearer) = bearer {
+            request = request.header(header::AUTHORIZATION, bearer).header(SERVERLESS_AUTHORIZATION, bearer);
+        }
+        request
+    }
+
+    /// Once more where the connection ends before anything is answered: after a while without traffic the first request is
+    /// often what shows that the other end has gone. A detector remembers its answers, so nothing is paid twice.
+    async fn send(&self, request: RequestBuilder) -> Result<Response> {
+        let again = request.try_clone();
+        match (request.send().await, again) {
+            (Err(error), Some(again)) if error.is_request() && !error.is_connect() && !error.is_timeout() => {
+                again.send().await.map_err(answer::not_reached)
+            }
+            (answer, _) => answer.map_err(answer::not_reached),
+        }
     }
 }
 
@@ -48,77 +114,25 @@ impl Detect for Remote {
     }
 
     async fn detect(&self, image: &Image, features: &Features, time_left: Duration) -> Result<Detection> {
-        let mut url = self.detect.clone();
-        let query = format!("features={features}&maxLabels={MAX_LABELS}");
-        url.set_query(Some(&query));
-        let response = self
-            .client
-            .post(url)
-            .header(http::header::CONTENT_TYPE, image.media_type().name())
-            .header(DEADLINE_HEADER, time_left.as_millis().to_string())
-            .timeout(time_left)
-            .body(image.bytes().clone())
-            .send()
-            .await
-            .map_err(not_reached)?;
-        let (status, wait) = (response.status(), retry_after(response.headers()));
-        if status.is_success() {
-            let analysis: Analysis = response.json().await.map_err(|cause| {
-                Error::new(Kind::DetectorFailed, "the detector's answer is not an analysis").because(cause)
-            })?;
-            return Ok(Detection { detector: analysis.detector, findings: analysis.findings });
-        }
-        let problem: Problem = response.json().await.unwrap_or_default();
-        Err(classify(status.as_u16(), &problem, wait))
+        let deadline = Instant::now() + time_left;
+        timeout_at(deadline, self.ask(image, features, deadline)).await.map_err(|_| answer::late())?
     }
 }
 
-#[derive(Debug, Default, Deserialize)]
-struct Problem {
-    #[serde(default)]
-    r#type: String,
-    #[serde(default)]
-    detail: String,
-}
-
-fn not_reached(error: reqwest::Error) -> Error {
-    if error.is_timeout() {
-        Error::new(Kind::DeadlineExceeded, "the detector did not answer in time").because(error.without_url())
-    } else {
-        Error::new(Kind::Unavailable, "the detector cannot be reached").because(error.without_url())
-    }
-}
-
-/// A remote's complaint about the image is the caller's; one about us is our own fault towards the caller.
-fn classify(status: u16, problem: &Problem, wait: Option<Duration>) -> Error {
-    let kind = Kind::from_slug(problem.r#type.rsplit(['/', ':']).next().unwrap_or_default());
-    let error = match (status, kind) {
-        (413 | 415 | 422, Some(kind)) => Error::new(kind, problem.detail.clone()),
-        (429, _) => Error::new(Kind::RateLimited, "the detector has too much to do"),
-        (503, _) => Error::new(Kind::Unavailable, "the detector cannot answer now"),
-        (504, _) => Error::new(Kind::DeadlineExceeded, "the detector did not answer in time"),
-        _ => Error::new(Kind::DetectorFailed, "the detector answered badly").because(format!("status {status}")),
-    };
-    match wait {
-        Some(wait) => error.after(wait),
-        None => error,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn failures_are_classified_once() {
-        let check = |status, slug: &str, expected| {
-            let problem = Problem { r#type: format!("https://x/{slug}"), detail: "d".into() };
-            assert_eq!(classify(status, &problem, None).kind(), expected, "{status} {slug}");
-        };
-        check(422, "undecodable-image", Kind::UndecodableImage);
-        check(403, "forbidden", Kind::DetectorFailed);
-        check(429, "rate-limited", Kind::RateLimited);
-        check(500, "", Kind::DetectorFailed);
-        check(503, "unavailable", Kind::Unavailable);
-    }
+/// HTTP/2 where TLS agrees on it, one connection for all requests. A function that is frozen between two requests wakes up
+/// with connections that the other end gave up long ago and could not say so: the kernel must notice that nothing is
+/// acknowledged, and HTTP/2 that a ping has no answer, well before a request's time is over.
+fn client() -> Result<Client> {
+    crate::http::use_ring();
+    Client::builder()
+        .no_proxy()
+        .redirect(Policy::none())
+        .connect_timeout(Duration::from_secs(2))
+        .pool_idle_timeout(Duration::from_secs(60))
+        .tcp_keepalive(Duration::from_secs(15))
+        .tcp_user_timeout(Duration::from_secs(3))
+        .http2_keep_alive_interval(Duration::from_secs(3))
+        .http2_keep_alive_timeout(Duration::from_secs(2))
+        .build()
+        .map_err(internal)
 }

@@ -82,6 +82,15 @@ impl Breaker {
         matches!(*self.state(), State::Closed { .. })
     }
 
+    /// How long until somebody may ask, be it as the one who asks for all; zero where that is now. Takes nothing.
+    pub fn wait(&self) -> Duration {
+        match *self.state() {
+            State::Closed { .. } => Duration::ZERO,
+            State::Open { until, .. } => until.saturating_duration_since(Instant::now()),
+            State::HalfOpen { .. } => self.patience.first_rest,
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -161,8 +170,9 @@ mod tests {
         let breaker = breaker();
         (0..3).for_each(|_| fail(&breaker));
         tokio::time::advance(SECOND).await;
+        assert!(breaker.wait().is_zero());
         let probe = breaker.enter().unwrap();
-        assert!(breaker.enter().is_err(), "one probe at a time");
+        assert!(breaker.enter().is_err() && !breaker.wait().is_zero(), "one probe at a time");
         probe.succeeded();
         assert!(breaker.is_closed());
     }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::Pixels;
-use crate::error::Result;
+use crate::{error::Result, image::MediaType};
 
 /// High enough that letters stay sharp, which doubles the size against a web page's usual one.
 const QUALITY: u8 = 90;
@@ -13,6 +13,8 @@ const QUALITY: u8 = 90;
 pub struct Sent {
     /// The file.
     pub bytes: Bytes,
+    /// Of the file.
+    pub media_type: MediaType,
     /// Pixels across, upright.
     pub width: u32,
     /// Pixels down, upright.
@@ -20,7 +22,7 @@ pub struct Sent {
 }
 
 pub(super) fn jpeg(pixels: &Pixels) -> Result<Sent> {
-    Ok(Sent { bytes: encoded(pixels)?, width: pixels.width, height: pixels.height })
+    Ok(Sent { bytes: encoded(pixels)?, media_type: MediaType::Jpeg, width: pixels.width, height: pixels.height })
 }
 
 #[cfg(feature = "turbojpeg")]

@@ -37,17 +37,6 @@ impl Question {
         &self.billed
     }
 
-    /// Width and height within which Vision sees as much as it can; larger pictures only take longer
-    /// (<https://cloud.google.com/vision/docs/supported-files>).
-    pub(super) fn size(&self) -> (u32, u32) {
-        let sizes = self.features.iter().map(|feature| match feature {
-            Feature::Faces => (1600, 1200),
-            Feature::Text => (1024, 768),
-            _ => (640, 480),
-        });
-        sizes.max().unwrap_or((640, 480))
-    }
-
     /// The request about these bytes.
     pub(super) fn about(&self, bytes: Bytes) -> AnnotateImageRequest {
         let mut asked: Vec<Type> = self.features.iter().filter_map(kind).collect();
@@ -90,13 +79,6 @@ mod tests {
         check("safe_search", 1);
         check("labels,safe_search", 1);
         check("labels,faces,text,safe_search,celebrities", 3);
-    }
-
-    #[test]
-    fn the_most_demanding_feature_decides_the_size() {
-        assert_eq!(question("labels,properties").size(), (640, 480));
-        assert_eq!(question("labels,text").size(), (1024, 768));
-        assert_eq!(question("faces,text").size(), (1600, 1200));
     }
 
     #[test]

@@ -53,7 +53,7 @@ fn skips(text: &str) -> Vec<String> {
 }
 
 /// checkov's report. It downloads nothing, and what it might send nevertheless ends on this machine.
-fn checkov(scope: &[&str]) -> Value {
+pub(super) fn checkov(scope: &[&str]) -> Value {
     let mut checkov = Command::new(infra_python());
     checkov.args(["-m", "checkov.main", "--skip-download", "--compact", "--output", "json"]).args(scope);
     for proxy in ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"] {

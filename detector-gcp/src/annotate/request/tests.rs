@@ -39,7 +39,7 @@ fn bytes_go_before_places_and_image_uri_before_its_forerunner() {
     let both = json!({ "content": "AAAA", "source": { "imageUri": uri } });
     assert!(matches!(source(both).unwrap(), ImageSource::Bytes(bytes) if *bytes == [0, 0, 0]));
     let image = json!({ "source": { "image_uri": uri, "gcsImageUri": "gs://bucket/a.jpg" } });
-    assert_eq!(source(image).unwrap().shown().unwrap(), uri);
+    assert_eq!(source(image).unwrap().shown(common::request::Cloud::Gcp).unwrap(), uri);
 }
 
 #[test]

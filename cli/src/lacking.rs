@@ -1,0 +1,23 @@
+//! Commands that this build lacks: they say how to get them, whatever their arguments are.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use common::error::{Error, Kind, Result};
+
+/// Whatever is said to a command of another build.
+#[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
+pub(crate) struct LackingArgs {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    any: Vec<String>,
+}
+
+impl LackingArgs {
+    /// Says how to build it.
+    pub(crate) fn refuse(self) -> Result<ExitCode> {
+        drop(self.any);
+        let message = "this build knows no cloud; build it with `cargo build --release --features aws`";
+        Err(Error::new(Kind::InvalidRequest, message))
+    }
+}

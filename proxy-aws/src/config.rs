@@ -1,0 +1,205 @@
+//! Settings of the functions: the environment over `crosslens.toml`, every problem named at once. The only place that reads
+//! the environment, but for the standard variables that AWS's own libraries read.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+
+use common::{
+    endpoints::Patience,
+    error::Result,
+    event::Topic,
+    http::Callers,
+    intake::Limits,
+    settings::{Environment, Layers, number},
+    source::HostPort,
+};
+use secrecy::SecretString;
+use url::Url;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What the operator decides.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) buckets: Arc<[String]>,
+    pub(crate) table: String,
+    pub(crate) topics: BTreeMap<Topic, String>,
+    pub(crate) queues: Vec<String>,
+    pub(crate) detectors: Vec<Detector>,
+    /// The configuration of workload identity federation; it holds no secret.
+    pub(crate) google_credentials: Option<String>,
+    pub(crate) retention: Option<Duration>,
+    pub(crate) erase_on_delete: bool,
+    pub(crate) pay_elsewhere: bool,
+    pub(crate) retry_delay: Duration,
+    pub(crate) patience: Patience,
+    pub(crate) sweep_age: Duration,
+    pub(crate) callers: Callers,
+    pub(crate) allow_source: Vec<HostPort>,
+    pub(crate) limits: Limits,
+    pub(crate) stage: String,
+    pub(crate) log_filter: String,
+}
+
+/// Who is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Detector {
+    /// A detector service.
+    At(Url),
+    /// Amazon's own.
+    Rekognition,
+}
+
+/// The process's environment; variables that are not text are left out.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub(crate) fn environment() -> Environment {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+impl Settings {
+    pub(crate) fn resolve(environment: &Environment) -> Result<Self> {
+        let mut layers = Layers::new(None, environment)?;
+        let text = |text: &str| Ok::<_, String>(text.to_owned());
+        let seconds = |text: &str| text.parse::<u64>().map(Duration::from_secs);
+        let patience = Patience::default();
+        let settings = Self {
+            buckets: required(&mut layers, "buckets", "the bucket whose uploads are labelled").into(),
+            table: required(&mut layers, "table", "the ledger's table").pop().unwrap_or_default(),
+            topics: topics(&mut layers),
+            queues: layers.many("queues", &[], text),
+            detectors: detectors(&mut layers),
+            google_credentials: google_credentials(&mut layers),
+            retention: layers.one("retention", None, number::<u32>).map(|days| DAY * days),
+            erase_on_delete: layers.one("erase_on_delete", None, str::parse).unwrap_or(false),
+            pay_elsewhere: layers.one("pay_elsewhere", None, str::parse).unwrap_or(false),
+            retry_delay: layers.one("retry_delay", None, seconds).unwrap_or(Duration::from_secs(30)),
+            patience: Patience {
+                failures: layers.one("breaker_failures", None, number).unwrap_or(patience.failures),
+                first_rest: layers.one("breaker_rest", None, seconds).unwrap_or(patience.first_rest),
+                ..patience
+            },
+            sweep_age: layers.one("sweep_age", None, seconds).unwrap_or(Duration::from_secs(60)),
+            callers: callers(&mut layers),
+            allow_source: layers.allow_source(&[]),
+            limits: layers.limits(),
+            stage: layers.one("stage", None, text).unwrap_or_else(|| "dev".to_owned()),
+            log_filter: log_filter(environment),
+        };
+        layers.settle(settings)
+    }
+}
+
+fn required(layers: &mut Layers<'_>, name: &str, what: &str) -> Vec<String> {
+    let values = layers.many(name, &[], |text| Ok::<_, String>(text.to_owned()));
+    if values.is_empty() {
+        layers.problem(format!("CROSSLENS_{} is missing: {what}", name.to_uppercase()));
+    }
+    values
+}
+
+fn topics(layers: &mut Layers<'_>) -> BTreeMap<Topic, String> {
+    let topic = |text: &str| {
+        let (name, arn) = text.split_once('=').ok_or("as in image_labelled=arn:aws:sns:…")?;
+        let topic = Topic::from_name(name).ok_or_else(|| format!("{name} is no topic that this function publishes"))?;
+        Ok::<_, String>((topic, arn.to_owned()))
+    };
+    let topics: BTreeMap<Topic, String> = layers.many("topics", &[], topic).into_iter().collect();
+    for topic in Topic::ALL.iter().filter(|topic| !topics.contains_key(topic)) {
+        layers.problem(format!("CROSSLENS_TOPICS does not name {0}: {0}=ARN", topic.name()));
+    }
+    topics
+}
+
+fn detectors(layers: &mut Layers<'_>) -> Vec<Detector> {
+    let detector = |text: &str| match text {
+        "rekognition" => Ok(Detector::Rekognition),
+        url => url.parse::<Url>().map(Detector::At).map_err(|error| format!("a URL or rekognition: {error}")),
+    };
+    let detectors = layers.many("detectors", &[], detector);
+    if detectors.is_empty() {
+        layers.problem("CROSSLENS_DETECTORS is missing: URLs of detectors, or rekognition, in order".to_owned());
+    }
+    detectors
+}
+
+/// The configuration itself, or the file that the standard variable names.
+fn google_credentials(layers: &mut Layers<'_>) -> Option<String> {
+    // Taken whole: it is JSON, and its commas separate nothing.
+    let given = layers.environment.get("CROSSLENS_GOOGLE_CREDENTIALS").filter(|json| !json.is_empty()).cloned();
+    let file = layers.environment.get("GOOGLE_APPLICATION_CREDENTIALS").filter(|path| !path.is_empty()).cloned();
+    layers.known(&["google_credentials"]);
+    given.or_else(|| {
+        let read = |path: &str| std::fs::read_to_string(Path::new(path)).map_err(|error| format!("{path}: {error}"));
+        layers.parsed("GOOGLE_APPLICATION_CREDENTIALS", &file?, read)
+    })
+}
+
+/// Whoever AWS has authenticated, unless it is said otherwise.
+fn callers(layers: &mut Layers<'_>) -> Callers {
+    let keys = layers.many("api_keys", &[], |key| match key.len() {
+        16.. => Ok(SecretString::from(key)),
+        _ => Err("a key has at least 16 characters".to_owned()),
+    });
+    let open = layers.one("allow_unauthenticated", None, str::parse::<bool>).unwrap_or(false);
+    match (open, keys.is_empty()) {
+        (true, false) => {
+            layers.problem("CROSSLENS_ALLOW_UNAUTHENTICATED with CROSSLENS_API_KEYS: one or the other".to_owned());
+            Callers::Vouched
+        }
+        (true, true) => Callers::Anybody,
+        (false, false) => Callers::Keys(keys.into()),
+        (false, true) => Callers::Vouched,
+    }
+}
+
+/// `RUST_LOG`, else the level that the function's logging configuration sets
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-advanced.html>).
+fn log_filter(environment: &Environment) -> String {
+    let level = environment.get("AWS_LAMBDA_LOG_LEVEL").map(|level| match level.to_lowercase().as_str() {
+        "fatal" => "error".to_owned(),
+        level => level.to_owned(),
+    });
+    environment.get("RUST_LOG").cloned().or(level).unwrap_or_else(|| "info".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(pairs: &[(&str, &str)]) -> Environment {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    const LEAST: [(&str, &str); 4] = [
+        ("CROSSLENS_BUCKETS", "pictures,more"),
+        ("CROSSLENS_TABLE", "ledger"),
+        ("CROSSLENS_TOPICS", "image_labelled=arn:a,image_failed=arn:b"),
+        ("CROSSLENS_DETECTORS", "https://detector.example,rekognition"),
+    ];
+
+    #[test]
+    fn everything_that_is_missing_is_named_at_once() {
+        let message =
+            Settings::resolve(&environment(&[("CROSSLENS_RETENTION", "0")])).unwrap_err().message().to_owned();
+        for part in ["BUCKETS", "TABLE", "image_labelled", "image_failed", "DETECTORS", "RETENTION"] {
+            assert!(message.contains(part), "{part} in {message}");
+        }
+    }
+
+    #[test]
+    fn by_default_callers_are_whom_aws_has_authenticated() {
+        let settings = Settings::resolve(&environment(&LEAST)).unwrap();
+        assert!(matches!(settings.callers, Callers::Vouched));
+        assert_eq!(settings.buckets.as_ref(), ["pictures", "more"]);
+        assert_eq!(settings.detectors.last(), Some(&Detector::Rekognition));
+        assert_eq!(settings.retention, None);
+    }
+
+    #[test]
+    fn the_federation_is_json_with_commas() {
+        let json = r#"{"type":"external_account","audience":"//iam"}"#;
+        let with = [&LEAST[..], &[("CROSSLENS_GOOGLE_CREDENTIALS", json)]].concat();
+        assert_eq!(Settings::resolve(&environment(&with)).unwrap().google_credentials.as_deref(), Some(json));
+    }
+}

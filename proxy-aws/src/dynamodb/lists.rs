@@ -1,0 +1,104 @@
+//! What waits to be published, what is over, what stands on an object and what has ended: the lists that sweeps and backfills
+//! work off.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use common::{error::Result, event::Event, ports::Outbox, request::ImageId};
+
+use super::{
+    DAY, DynamoLedger, GRACE, OUTBOX,
+    change::Change,
+    day, is_over, ms, now_ms,
+    rows::{Key, Row, number, text},
+    table::Asked,
+};
+
+/// DynamoDB removes what has passed its `ttl` within a few days
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html>), so nothing older is looked for.
+const DAYS_BACK: i64 = 4;
+
+#[async_trait]
+impl Outbox for DynamoLedger {
+    async fn unpublished(&self, age: Duration, limit: usize) -> Result<Vec<Event>> {
+        let rows = self.waiting(age, Some(limit)).await?;
+        let keys: Vec<Key> = rows.iter().filter_map(Row::id).map(|id| Key::request(&id)).collect();
+        // The index follows the table with a delay: the row itself says whether the event still waits.
+        let rows = self.table.get_many(&keys, Some("pk, sk, event_json, outbox")).await?;
+        let mut found: HashMap<ImageId, Event> = HashMap::new();
+        for row in rows.iter().filter(|row| row.has("outbox")) {
+            if let (Some(id), Some(event)) = (row.id(), row.unpacked("event_json")?) {
+                found.insert(id, event);
+            }
+        }
+        let in_order = keys.iter().filter_map(|key| key.pk.split_once('#').and_then(|(_, id)| id.parse().ok()));
+        Ok(in_order.filter_map(|id: ImageId| found.remove(&id)).collect())
+    }
+
+    async fn published(&self, event_id: &str) -> Result<()> {
+        let id = event_id.split_once(':').and_then(|(id, _kind)| id.parse::<ImageId>().ok());
+        // Nobody has recorded an event with such a name.
+        let Some(id) = id else { return Ok(()) };
+        let told = Change::of(Key::request(&id))
+            .remove(&["event_json", "event_id", "outbox", "recorded_ms"])
+            .only_if("event_id = :event_id")
+            .with(":event_id", text(event_id));
+        self.table.write(&told).await.map(drop)
+    }
+}
+
+impl DynamoLedger {
+    /// How long the oldest event has been waiting to be published; `None` where none waits.
+    pub async fn outbox_age(&self) -> Result<Option<Duration>> {
+        let oldest = self.waiting(Duration::ZERO, Some(1)).await?;
+        let recorded = oldest.first().and_then(|row| row.number("recorded_ms"));
+        Ok(recorded.map(|recorded| Duration::from_millis(now_ms().saturating_sub(recorded).try_into().unwrap_or(0))))
+    }
+
+    /// Up to `limit` requests whose retention is over, those of the earliest day first. Reads take them for gone already;
+    /// erasing them is the sweep's work.
+    pub async fn over(&self, limit: usize) -> Result<Vec<ImageId>> {
+        let last = now_ms() / 1000 + GRACE;
+        let mut ids = Vec::new();
+        for back in (0..=DAYS_BACK + GRACE / DAY).rev() {
+            let left = limit.saturating_sub(ids.len());
+            if left == 0 {
+                break;
+            }
+            let of_day = day(last - back * DAY);
+            let values = [(":day".to_owned(), text(of_day)), (":last".to_owned(), number(last))].into();
+            let condition = "expiring = :day AND #ttl <= :last";
+            let asked = Asked { index: Some("expiring"), condition, values, limit: Some(left), ..Asked::default() };
+            ids.extend(self.table.query(asked).await?.iter().filter_map(Row::id));
+        }
+        Ok(ids)
+    }
+
+    /// The requests that were recorded about an object, where [`DynamoLedger::with_object_index`] was chosen.
+    pub async fn objects(&self, bucket: &str, key: &str) -> Result<Vec<ImageId>> {
+        let values = [(":pk".to_owned(), text(Key::objects(&format!("{bucket}/{key}"))))].into();
+        let asked = Asked { condition: "pk = :pk", values, only: Some("sk"), ..Asked::default() };
+        let rows = self.table.query(asked).await?;
+        rows.iter().filter_map(|row| row.text("sk")).map(str::parse).collect()
+    }
+
+    /// Which of these requests have ended, with an analysis or with a failure.
+    pub async fn recorded(&self, ids: &[ImageId]) -> Result<HashSet<ImageId>> {
+        // A key that stands twice in one call is refused.
+        let different: HashSet<&ImageId> = ids.iter().collect();
+        let keys: Vec<Key> = different.into_iter().map(Key::request).collect();
+        let rows = self.table.get_many(&keys, Some("pk, ana_pk, failure_json, #ttl")).await?;
+        Ok(rows.iter().filter(|row| row.is_settled() && !is_over(row)).filter_map(Row::id).collect())
+    }
+
+    /// The keys of requests whose event has waited for this long, the oldest first.
+    async fn waiting(&self, age: Duration, limit: Option<usize>) -> Result<Vec<Row>> {
+        let until = now_ms().saturating_sub(ms(age));
+        let values = [(":outbox".to_owned(), text(OUTBOX)), (":until".to_owned(), number(until))].into();
+        let condition = "outbox = :outbox AND recorded_ms <= :until";
+        self.table.query(Asked { index: Some("outbox"), condition, values, limit, ..Asked::default() }).await
+    }
+}
