@@ -17,7 +17,7 @@ impl LackingArgs {
     /// Says how to build it.
     pub(crate) fn refuse(self) -> Result<ExitCode> {
         drop(self.any);
-        let message = "this build knows no cloud; build it with `cargo build --release --features aws`";
+        let message = "this build does not know AWS; build it with `cargo build --release --features aws`";
         Err(Error::new(Kind::InvalidRequest, message))
     }
 }

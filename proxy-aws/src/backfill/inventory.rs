@@ -16,7 +16,7 @@ use self::{
     manifest::Manifest,
     rows::{Position, Rows},
 };
-use super::{Listing, Page, Source};
+use super::{Listing, Page, Source, listing::patient};
 use crate::refusals::refused;
 
 /// Bytes that a manifest has at the most; it names files, not objects.
@@ -36,7 +36,7 @@ pub struct Inventory {
 impl Inventory {
     /// Reads the manifest (`s3://bucket/path/manifest.json`) and refuses an inventory that cannot tell what `source` holds.
     pub async fn open(s3: Client, source: Source, manifest: &str) -> Result<Self> {
-        let place: Source = manifest.parse()?;
+        let (s3, place) = (patient(&s3), manifest.parse::<Source>()?);
         let get = s3.get_object().bucket(&place.bucket).key(&place.prefix).send();
         let told = get.await.map_err(|error| refused("the inventory's manifest cannot be read", error))?;
         if told.content_length().is_some_and(|length| length > MANIFEST) {

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use aws_sdk_s3::{
     Client,
+    config::retry::RetryConfig,
     types::{BucketVersioningStatus, EncodingType},
 };
 use common::{
@@ -24,6 +25,7 @@ pub struct S3Listing {
 impl S3Listing {
     /// Asks the bucket whether it keeps versions.
     pub async fn open(s3: Client, source: Source) -> Result<Self> {
+        let s3 = patient(&s3);
         let asked = s3.get_bucket_versioning().bucket(&source.bucket).send().await;
         let told = asked.map_err(|error| refused("the bucket does not say whether it keeps versions", error))?;
         // A bucket that once kept versions has old ones that are listed like the latest.
@@ -119,6 +121,12 @@ impl Page {
             }
         }
     }
+}
+
+/// The client, with calls that are tried again: unlike a queue's item, a page that fails ends everything.
+pub(super) fn patient(s3: &Client) -> Client {
+    let again = RetryConfig::standard().with_max_attempts(5);
+    Client::from_conf(s3.config().to_builder().retry_config(again).build())
 }
 
 /// The object as its event would name it: an event has no version `null`, and no quotes around the tag.
