@@ -7,7 +7,7 @@ mod stack;
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use tests::{Ended, wait_until};
+use tests::{Counted, Ended, wait_until};
 
 use stack::Stack;
 
@@ -237,6 +237,23 @@ fn an_inventory_is_read_instead_of_listing() {
     let ended = stack.backfill(&["s3://photos", "--inventory", "s3://lists/m/parquet.json"]);
     assert_eq!(ended.code, 2);
     assert!(ended.stderr.contains("Parquet"), "{}", ended.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stumbles_ends_nothing() {
+    let stack = Stack::start();
+    for number in 0..30 {
+        stack.put(&format!("{number:02}.jpg"), b"picture");
+    }
+    let counted = Counted::in_front_of(stack.url()).await;
+    counted.fail_next("GET /photos*", 2, 503, "<Error><Code>SlowDown</Code><Message>slow down</Message></Error>");
+    counted.fail_next("DynamoDB_20120810.UpdateItem", 1, 500, r#"{"__type":"InternalServerError"}"#);
+    counted.fail_next("AmazonSQS.SendMessageBatch", 1, 500, r#"{"__type":"InternalFailure"}"#);
+    let ended =
+        tokio::task::block_in_place(|| stack.backfill_through(&counted.url(), &["s3://photos", "--sample", "0"]));
+    assert_eq!(ended.code, 0, "{}{}", ended.stdout, ended.stderr);
+    assert_eq!(stack.messages().len(), 30);
+    assert_eq!(counted.calls("AmazonSQS.SendMessageBatch"), 4, "three batches, one of them twice");
 }
 
 #[test]

@@ -45,6 +45,10 @@ impl Stack {
         self.server.boto()
     }
 
+    pub(super) fn url(&self) -> &str {
+        self.server.url()
+    }
+
     /// How a bucket is made in the tests' region.
     pub(super) fn bucket(&self, name: &str) -> Value {
         json!({"Bucket": name, "CreateBucketConfiguration": {"LocationConstraint": REGION}})
@@ -78,7 +82,12 @@ impl Stack {
 
     /// `crosslens backfill` with these arguments on this stack.
     pub(super) fn backfill(&self, args: &[&str]) -> Ended {
-        let cli = Cli::new([&["backfill"], args].concat()).env("AWS_ENDPOINT_URL", self.server.url());
+        self.backfill_through(self.server.url(), args)
+    }
+
+    /// The same through something that stands in front of the server.
+    pub(super) fn backfill_through(&self, url: &str, args: &[&str]) -> Ended {
+        let cli = Cli::new([&["backfill"], args].concat()).env("AWS_ENDPOINT_URL", url);
         let cli = cli.env("AWS_REGION", REGION).env("AWS_ACCESS_KEY_ID", KEY).env("AWS_SECRET_ACCESS_KEY", SECRET);
         cli.env("CROSSLENS_TABLE", "ledger").env("CROSSLENS_BACKFILL_QUEUE", &self.queue).run()
     }
