@@ -12,9 +12,11 @@ mod chromium;
 mod config;
 mod counted;
 mod detector;
+mod detector_stand_in;
 mod events;
 mod files;
 mod function_zip;
+mod google_stand_in;
 mod http;
 mod lambda;
 mod launch;
@@ -23,7 +25,9 @@ mod lock;
 mod made_up_bucket;
 mod process;
 mod python;
+mod rekognition_stand_in;
 mod server;
+mod sigv4;
 mod vision_stand_in;
 
 pub use self::{
@@ -34,15 +38,19 @@ pub use self::{
     chromium::{chromedriver, chromium, found_or_installed},
     counted::Counted,
     detector::{Detector, Start},
+    detector_stand_in::{DetectorStandIn, Received},
     events::{Events, Sent},
     files::{cases_dir, target_dir, workspace_root},
     function_zip::{arm64_function_zip, function_zip},
+    google_stand_in::{GoogleStandIn, PROVIDER},
     http::{Picture, client, numbered_picture, serve_picture},
     lambda::{Failed, Function},
     ledger_table::ledger_table,
     made_up_bucket::made_up_backfill,
     process::{Memory, alive, children, memory, signal, wait_until, wait_until_async},
     python::{aws_python, bench_python, infra_python, lambda_python, moto_python, photo, photos, python, sam_python},
+    rekognition_stand_in::{Asked, RekognitionStandIn},
     server::{Builder, Server},
+    sigv4::{ACCESS_KEY, SECRET_KEY, Signed},
     vision_stand_in::{Call, Reply, VisionStandIn},
 };
