@@ -18,7 +18,7 @@ use tests::{ACCESS_KEY, RekognitionStandIn, SECRET_KEY, photo};
 const LONG: Duration = Duration::from_secs(60);
 
 async fn at(url: &str, secret: &str) -> Rekognition {
-    let clients = Clients::at(url, "eu-west-1", ACCESS_KEY, secret).await;
+    let clients = Clients::at(url, tests::REGION, ACCESS_KEY, secret).await;
     Rekognition::new(clients.rekognition, Intake::new(Limits::default()))
 }
 

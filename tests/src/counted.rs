@@ -38,6 +38,8 @@ struct Behind {
     /// Held by the call that is under way, where calls go one by one.
     turn: Option<tokio::sync::Mutex<()>>,
     gate: watch::Sender<bool>,
+    /// Answers that were kept back so far.
+    kept: watch::Sender<usize>,
     shared: Mutex<Shared>,
 }
 
@@ -60,6 +62,10 @@ enum Deed {
     Answer(StatusCode, String),
     /// The server does what it was asked, and only its answer is lost.
     Lose,
+    /// The server does what it was asked, and its answer is kept back until the gate opens.
+    Keep,
+    /// Nothing happens to it.
+    Pass,
     /// The server sees the call later.
     Hold,
 }
@@ -83,6 +89,7 @@ impl Counted {
             client: client(),
             turn,
             gate: watch::Sender::new(true),
+            kept: watch::Sender::new(0),
             shared: Mutex::default(),
         };
         let counted = Self { address, behind: Arc::new(behind) };
@@ -95,6 +102,26 @@ impl Counted {
     /// `http://127.0.0.1:PORT`, without a slash at the end.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Waits until `n` answers were kept back.
+    pub async fn kept(&self, n: usize) {
+        self.behind.kept.subscribe().wait_for(|kept| *kept >= n).await.expect("the gate lives as long as the proxy");
+    }
+
+    /// How many answers were kept back so far.
+    pub fn kept_so_far(&self) -> usize {
+        *self.behind.kept.borrow()
+    }
+
+    /// Lets the next `n` calls with this name pass, whatever is to happen to those after them.
+    pub fn pass_next(&self, target: &str, n: usize) {
+        self.fault(target, n, Deed::Pass);
+    }
+
+    /// Lets all calls pass again.
+    pub fn forget_faults(&self) {
+        self.shared().faults.clear();
     }
 
     /// How many calls with this name have arrived.
@@ -129,7 +156,13 @@ impl Counted {
         self.fault(target, n, Deed::Hold);
     }
 
-    /// Hands on what was held.
+    /// Hands the next `n` calls with this name on and keeps the answers back, until [`Self::release`].
+    pub fn keep_next(&self, target: &str, n: usize) {
+        self.behind.gate.send_replace(false);
+        self.fault(target, n, Deed::Keep);
+    }
+
+    /// Hands on what was held, and what was kept back.
     pub fn release(&self) {
         self.behind.gate.send_replace(true);
     }
@@ -158,6 +191,10 @@ impl Behind {
         });
         shared.calls.push(name);
         deed
+    }
+
+    async fn released(&self) {
+        self.gate.subscribe().wait_for(|open| *open).await.expect("the gate lives as long as the proxy");
     }
 }
 
@@ -188,10 +225,8 @@ async fn hand_on(State(behind): State<Arc<Behind>>, request: Request) -> Respons
     let deed = behind.take_in(name(&parts, &body));
     match &deed {
         Some(Deed::Answer(status, text)) => return said(*status, text),
-        Some(Deed::Hold) => {
-            behind.gate.subscribe().wait_for(|open| *open).await.expect("the gate lives as long as the proxy");
-        }
-        Some(Deed::Lose) | None => {}
+        Some(Deed::Hold) => behind.released().await,
+        Some(Deed::Lose | Deed::Keep | Deed::Pass) | None => {}
     }
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     // The body is whole by now, so its length is known whatever way it came.
@@ -208,6 +243,11 @@ async fn hand_on(State(behind): State<Arc<Behind>>, request: Request) -> Respons
     };
     match deed {
         Some(Deed::Lose) => said(StatusCode::INTERNAL_SERVER_ERROR, LOST),
+        Some(Deed::Keep) => {
+            behind.kept.send_modify(|kept| *kept += 1);
+            behind.released().await;
+            answered
+        }
         _ => answered,
     }
 }

@@ -21,6 +21,7 @@ use image::{ImageFormat, ImageReader};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use crate::boto::REGION;
 use crate::sigv4::Signed;
 
 const LARGEST: usize = 5 << 20;
@@ -144,7 +145,7 @@ fn check(method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result
         query: uri.query().unwrap_or_default(),
         headers: headers.clone(),
         body,
-        region: "eu-west-1",
+        region: REGION,
         service: "rekognition",
     };
     signed.check().map_err(|fault| ("InvalidSignatureException", fault))?;
