@@ -120,12 +120,12 @@ async fn what_a_topic_refuses_is_published_by_the_sweep() {
 async fn a_throttling_table_delays_and_pays_nothing_twice() {
     let world = World::new().await;
     // A claim that could not be given back is free when its invocation would have ended.
-    let function = Function::start_for(&world.env(&[]), 5);
+    let function = Function::start_for(&world.env(&[]), 20);
     for (n, write) in ["UpdateItem", "TransactWriteItems", "Query", "GetItem"].into_iter().enumerate() {
         world.detecting.reset();
         let bytes = numbered_picture(u32::try_from(n).unwrap());
         let body = notification(&[world.put(&format!("{n}.bmp"), &bytes)]);
-        world.aws.fail_next(&format!("DynamoDB_20120810.{write}"), 12, 400, THROTTLED);
+        world.aws.fail_next(&format!("DynamoDB_20120810.{write}"), 6, 400, THROTTLED);
         until_done(&function, &body).await;
         // What was not used up is not for the next one.
         world.aws.forget_faults();
