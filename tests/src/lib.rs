@@ -2,7 +2,7 @@
 //!
 //! Everything here is made on demand, once, and is safe under concurrent tests and concurrent test processes. Nothing here
 //! knows what a test expects; a helper that only one area needs lives with that area in `e2e/`.
-#![allow(clippy::expect_used, clippy::print_stderr)]
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::print_stderr)]
 
 mod aws_servers;
 mod aws_stack;

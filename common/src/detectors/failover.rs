@@ -87,7 +87,7 @@ impl Detect for Failover {
         let deadline = Instant::now() + time_left;
         let mut turns = self.detectors.turns();
         let mut failures = Vec::new();
-        while let Some(turn) = turns.next() {
+        for turn in turns.by_ref() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(failures.pop().unwrap_or_else(late));
