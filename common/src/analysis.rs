@@ -96,6 +96,15 @@ impl Features {
         sizes.max().unwrap_or((640, 480))
     }
 
+    /// These and those.
+    #[must_use]
+    pub fn with(&self, more: &Features) -> Self {
+        let mut features: Vec<Feature> = self.iter().chain(more.iter()).collect();
+        features.sort_unstable();
+        features.dedup();
+        Self(features)
+    }
+
     /// Whether this one was asked for.
     pub fn contains(&self, feature: Feature) -> bool {
         self.0.contains(&feature)
@@ -261,12 +270,44 @@ pub struct Findings {
     /// What was asked for and this detector cannot tell.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unsupported: Vec<Feature>,
+    /// What was asked as `later` and nobody could tell yet; it is worked on, and is published when it is there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pending: Vec<Feature>,
     /// What the provider bills, per feature; empty where it is free.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub billed_units: BTreeMap<Feature, u32>,
 }
 
 impl Findings {
+    /// Says of features that cannot be told that they are pending.
+    pub(crate) fn put_off(&mut self, pending: impl IntoIterator<Item = Feature>) {
+        for feature in pending {
+            if self.unsupported.contains(&feature) {
+                self.unsupported.retain(|other| *other != feature);
+                self.pending.push(feature);
+            }
+        }
+    }
+
+    /// Adds what was pending and is there now.
+    pub(crate) fn complete(&mut self, rest: Findings) {
+        fn fill<T>(field: &mut Option<T>, rest: Option<T>) {
+            if rest.is_some() {
+                *field = rest;
+            }
+        }
+        let told = |feature: &Feature| rest.silent_about(&Features(vec![*feature])).is_none();
+        self.unsupported.retain(|feature| !told(feature));
+        fill(&mut self.labels, rest.labels);
+        fill(&mut self.safe_search, rest.safe_search);
+        fill(&mut self.faces, rest.faces);
+        fill(&mut self.landmarks, rest.landmarks);
+        fill(&mut self.celebrities, rest.celebrities);
+        fill(&mut self.text, rest.text);
+        fill(&mut self.properties, rest.properties);
+        self.billed_units.extend(rest.billed_units);
+    }
+
     /// The first feature of these about which nothing is said: neither what was found nor that this cannot be told.
     pub fn silent_about(&self, features: &Features) -> Option<Feature> {
         let told = |feature| match feature {
@@ -310,6 +351,10 @@ pub struct Analysis {
     /// The same request always has the same id.
     #[schema(value_type = String)]
     pub id: ImageId,
+    /// The request whose pending features this answers; absent on ordinary ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub part_of: Option<ImageId>,
     /// The HTTP or event request that this answer was first given to.
     pub request_id: String,
     /// `sha256:` and 64 hexadecimal digits, of the bytes as received.
@@ -349,6 +394,7 @@ impl Analysis {
     ) -> Self {
         Self {
             id,
+            part_of: request.part_of(),
             request_id: request.request_id.clone(),
             digest: image.digest(),
             source: request.shown_source(cloud),

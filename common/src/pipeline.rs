@@ -14,6 +14,7 @@ use crate::{
     error::{Error, Kind, Result},
     event::{Event, Failure},
     image::Image,
+    later::{answers, nobody_can_tell},
     look::Look,
     ports::{Archive, Claim, Claimed, Inbox, Ledger, Outbox, Outcome, Publish, Store},
     request::{Accepted, ImageId, ImageRequest},
@@ -51,7 +52,9 @@ impl Pipeline {
         let id = request.id(self.look.cloud, image.digest());
         let claim = match self.claim(&id, request).await? {
             Claimed::Won(claim) => claim,
-            Claimed::Done(analysis) => return Ok((analysis.truncated(request.query.max_labels), None)),
+            Claimed::Done(analysis) => {
+                return Ok((self.complete(analysis.truncated(request.query.max_labels)).await?, None));
+            }
             Claimed::Failed(failure) => return Err(given_up(failure)),
             Claimed::Busy(wait) => return Err(in_work(wait)),
         };
@@ -61,7 +64,7 @@ impl Pipeline {
             .await
             .unwrap_or_else(late)
         {
-            Ok(analysis) => self.finish(&claim, request, analysis).await,
+            Ok(analysis) => self.finish(&claim, &image, request, analysis).await,
             Err(error) => {
                 self.ledger.release(&claim).await?;
                 Err(error)
@@ -96,7 +99,9 @@ impl Pipeline {
         let (source, query, caller) =
             (request.shown_source(self.look.cloud), request.query.clone(), request.caller.clone());
         let (request_id, traceparent) = (request.request_id.clone(), request.traceparent.clone());
-        self.inbox.accept(&Accepted { id: id.clone(), source, query, caller, request_id, traceparent }).await?;
+        self.inbox
+            .accept(&Accepted { id: id.clone(), source, query, caller, request_id, traceparent, part_of: None })
+            .await?;
         if self.archive.state(&id).await? == Some(crate::ports::State::Pending) {
             self.store.put(&inbox_key(&id), image.bytes().clone()).await?;
         }
@@ -125,22 +130,26 @@ impl Pipeline {
     /// An earlier answer for the same bytes, or the detector's.
     async fn answer(&self, id: &ImageId, image: &Image, request: &ImageRequest) -> Result<Analysis> {
         let features = &request.query.features;
-        if let Some(known) = self.archive.reusable(image.digest(), features, self.look.detect.id().as_ref()).await? {
+        let known = self.archive.reusable(image.digest(), features, self.look.detect.id().as_ref()).await?;
+        if let Some(known) = known.filter(|known| answers(known, request)) {
             counter!("crosslens_analyses_total", "origin" => "reused").increment(1);
             let (request_id, source) = (request.request_id.clone(), request.shown_source(self.look.cloud));
-            return Ok(Analysis { id: id.clone(), request_id, source, ..known });
+            return Ok(Analysis { id: id.clone(), part_of: request.part_of(), request_id, source, ..known });
         }
-        self.look.detect(id.clone(), image, request).await
+        let found = self.look.detect(id.clone(), image, request).await?;
+        if answers(&found, request) { Ok(found) } else { Err(nobody_can_tell()) }
     }
 
     /// Analysis and event in one write.
     async fn finish(
         &self,
         claim: &Claim,
+        image: &Image,
         request: &ImageRequest,
         analysis: Analysis,
     ) -> Result<(Analysis, Option<Event>)> {
-        let shown = analysis.clone().truncated(request.query.max_labels);
+        let mut shown = analysis.clone().truncated(request.query.max_labels);
+        shown.findings.put_off(self.put_off(image, request, &analysis).await?);
         let event =
             request.query.publish.then(|| Event::labelled(self.look.cloud, &shown, request.traceparent.clone()));
         self.ledger.record(claim, &request.query, Outcome::Done(Box::new(analysis)), event.as_ref()).await?;

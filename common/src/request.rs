@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use crate::{
-    analysis::{Features, MAX_LABELS},
+    analysis::{Feature, Features, MAX_LABELS},
     error::{Error, Kind, Result},
     image::Digest,
     source::SourceUrl,
@@ -107,6 +107,9 @@ pub struct Caller(pub String);
 pub struct Query {
     /// What to find.
     pub features: Features,
+    /// Those of the features that may come later: where nobody can tell them now, they are worked on afterwards.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub later: Vec<Feature>,
     /// The most labels to return, 1 to [`MAX_LABELS`].
     pub max_labels: u16,
     /// Whether an event is published.
@@ -120,13 +123,23 @@ impl Query {
         if !(1..=MAX_LABELS).contains(&max_labels) {
             return Err(Error::new(Kind::InvalidRequest, format!("maxLabels is 1 to {MAX_LABELS}")));
         }
-        Ok(Self { features, max_labels, publish })
+        Ok(Self { features, later: Vec::new(), max_labels, publish })
+    }
+
+    /// Asks for these features as well, which may come later.
+    #[must_use]
+    pub fn with_later(mut self, later: Option<Features>) -> Self {
+        if let Some(later) = later {
+            self.features = self.features.with(&later);
+            self.later = later.into();
+        }
+        self
     }
 }
 
 impl Default for Query {
     fn default() -> Self {
-        Self { features: Features::default(), max_labels: DEFAULT_MAX_LABELS, publish: true }
+        Self { features: Features::default(), later: Vec::new(), max_labels: DEFAULT_MAX_LABELS, publish: true }
     }
 }
 
@@ -165,6 +178,11 @@ impl ImageRequest {
         }
     }
 
+    /// Whose pending features are asked for.
+    pub fn part_of(&self) -> Option<ImageId> {
+        self.accepted.as_ref().and_then(|accepted| accepted.part_of.clone())
+    }
+
     /// The id that is known before the bytes are: a bucket object's, and that of accepted work.
     pub fn early_id(&self, cloud: Cloud) -> Option<ImageId> {
         match (&self.accepted, &self.source) {
@@ -201,6 +219,9 @@ pub struct Accepted {
     pub request_id: String,
     /// W3C trace context to continue.
     pub traceparent: Option<String>,
+    /// The request whose pending features these are. "Cannot tell" is then no answer: the work waits for somebody who can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<ImageId>,
 }
 
 /// Names one request: a cloud's prefix and 128 bits in base32.
@@ -219,9 +240,27 @@ impl ImageId {
         hash.update(query.features.to_string().as_bytes());
         hash.update([0]);
         hash.update(query.max_labels.to_be_bytes());
+        for feature in &query.later {
+            hash.update([0]);
+            hash.update(feature.name().as_bytes());
+        }
+        Self::of(cloud.name(), hash)
+    }
+
+    /// Names the work on the features of this request that were not to be had at first.
+    #[must_use]
+    pub fn rest(&self) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(self.0.as_bytes());
+        hash.update([0]);
+        hash.update(b"pending");
+        Self::of(self.0.split_once('-').map_or("", |(cloud, _)| cloud), hash)
+    }
+
+    fn of(cloud: &str, hash: Sha256) -> Self {
         let bits = hash.finalize();
         let digits = data_encoding::BASE32_NOPAD.encode(bits.get(..16).unwrap_or_default()).to_lowercase();
-        Self(format!("{}-{digits}", cloud.name()))
+        Self(format!("{cloud}-{digits}"))
     }
 
     /// The text form.

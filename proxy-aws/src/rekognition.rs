@@ -79,7 +79,18 @@ impl Rekognition {
         // One image a call (https://aws.amazon.com/rekognition/pricing/).
         let billed_units = told.into_iter().map(|feature| (feature, 1)).collect();
         let (landmarks, properties) = (None, None);
-        Ok(Findings { labels, safe_search, faces, landmarks, celebrities, text, properties, unsupported, billed_units })
+        Ok(Findings {
+            labels,
+            safe_search,
+            faces,
+            landmarks,
+            celebrities,
+            text,
+            properties,
+            unsupported,
+            billed_units,
+            ..Findings::default()
+        })
     }
 
     async fn labels(&self, picture: Option<Picture>) -> Result<Option<Vec<common::analysis::Label>>> {

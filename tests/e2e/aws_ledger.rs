@@ -34,6 +34,7 @@ fn id(n: u64) -> ImageId {
 fn analysis(n: u64, picture: &[u8]) -> Analysis {
     let label = Label { description: "Cup".to_owned(), score: 0.9, mid: None };
     Analysis {
+        part_of: None,
         id: id(n),
         request_id: format!("r-{n}"),
         digest: Digest::of(picture),
@@ -127,6 +128,7 @@ async fn what_is_over_is_gone_and_listed() {
     record(&short, &analysis(2, b"over")).await.unwrap();
     let caller = Caller("somebody".to_owned());
     let promise = |n| Accepted {
+        part_of: None,
         id: id(n),
         source: None,
         query: Query::default(),

@@ -2,6 +2,7 @@
 
 mod intake;
 mod kept;
+mod later;
 mod limits;
 mod observed;
 mod problems;

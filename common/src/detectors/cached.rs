@@ -34,7 +34,12 @@ impl Detect for Cached {
 
     async fn detect(&self, image: &Image, features: &Features, time_left: Duration) -> Result<Detection> {
         let key = (image.digest(), features.clone());
-        self.answers.get_or_insert_async(&key, self.inner.detect(image, features, time_left)).await
+        let answer = self.answers.get_or_insert_async(&key, self.inner.detect(image, features, time_left)).await?;
+        // Where one of several may have answered, another can tell more the next time.
+        if self.inner.id().is_none() && !answer.findings.unsupported.is_empty() {
+            self.answers.remove(&key);
+        }
+        Ok(answer)
     }
 }
 

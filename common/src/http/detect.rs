@@ -27,6 +27,8 @@ pub(super) struct DetectParams {
     image_uri: Option<String>,
     /// What to find, joined by commas; `labels` by default.
     features: Option<String>,
+    /// What to find as well, joined by commas, and may come later: what cannot be told now is `pending`.
+    later: Option<String>,
     /// The most labels to return, 1 to 100; 10 by default.
     max_labels: Option<u16>,
     /// `false` publishes no event.
@@ -62,7 +64,7 @@ pub(super) async fn detect(
     params: Result<Params<DetectParams>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Response> {
     let Params(params) = params.map_err(|cause| Error::new(Kind::InvalidRequest, cause.body_text()))?;
-    let query = query(params.features.as_deref(), params.max_labels, params.publish)?;
+    let query = query(params.features.as_deref(), params.later.as_deref(), params.max_labels, params.publish)?;
     let (source, image_analyzed, report) = match params.image_uri.as_deref().filter(|uri| !uri.is_empty()) {
         Some(uri) => {
             let url = SourceUrl::parse(uri)?;
@@ -85,9 +87,15 @@ pub(super) async fn detect(
 }
 
 /// The questions, as they stand in a query or a JSON body.
-pub(super) fn query(features: Option<&str>, max_labels: Option<u16>, publish: Option<bool>) -> Result<Query> {
+pub(super) fn query(
+    features: Option<&str>,
+    later: Option<&str>,
+    max_labels: Option<u16>,
+    publish: Option<bool>,
+) -> Result<Query> {
     let features: Features = features.map(str::parse).transpose()?.unwrap_or_default();
-    Query::new(features, max_labels, publish.unwrap_or(true))
+    let later: Option<Features> = later.filter(|later| !later.is_empty()).map(str::parse).transpose()?;
+    Ok(Query::new(features, max_labels, publish.unwrap_or(true))?.with_later(later))
 }
 
 /// A request of this caller about this source, under the caller's own name for it where it gives one.

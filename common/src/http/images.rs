@@ -33,6 +33,8 @@ const JSON_LIMIT: usize = 64 * 1024;
 pub(super) struct ImageParams {
     /// What to find, joined by commas; `labels` by default.
     features: Option<String>,
+    /// What to find as well, joined by commas, and may come later: what cannot be told now is `pending`.
+    later: Option<String>,
     /// The most labels to return, 1 to 100; 10 by default.
     max_labels: Option<u16>,
     /// `false` publishes no event.
@@ -47,6 +49,8 @@ pub(super) struct ImageBody {
     image_uri: String,
     /// What to find; `labels` by default.
     features: Option<Vec<Feature>>,
+    /// What to find as well, and may come later: what cannot be told now is `pending`.
+    later: Option<Vec<Feature>>,
     /// The most labels to return, 1 to 100; 10 by default.
     max_labels: Option<u16>,
     /// `false` publishes no event.
@@ -114,6 +118,7 @@ pub(super) async fn read(
             .map_err(|cause| Error::new(Kind::InvalidRequest, format!("the JSON body is not valid: {cause}")))?;
         let features = body.features.map(Features::new).transpose()?;
         let query = Query::new(features.unwrap_or_default(), body.max_labels, body.publish.unwrap_or(true))?;
+        let query = query.with_later(body.later.filter(|later| !later.is_empty()).map(Features::new).transpose()?);
         return Ok((ImageSource::Url(SourceUrl::parse(&body.image_uri)?), query));
     }
     if media.starts_with("multipart/") {
@@ -121,7 +126,7 @@ pub(super) async fn read(
         return Err(Error::new(Kind::UnsupportedMedia, message));
     }
     let Params(params) = params.map_err(|cause| Error::new(Kind::InvalidRequest, cause.body_text()))?;
-    let query = query(params.features.as_deref(), params.max_labels, params.publish)?;
+    let query = query(params.features.as_deref(), params.later.as_deref(), params.max_labels, params.publish)?;
     Ok((ImageSource::Bytes(bounded(body, front.look.intake.limits().max_bytes).await?), query))
 }
 
@@ -155,7 +160,10 @@ async fn promise(front: &Front, request: &ImageRequest) -> Result<Response> {
 pub(super) async fn show(State(front): State<Front>, Path(id): Path<String>) -> Result<Response> {
     let id: ImageId = id.parse()?;
     match front.kept()?.pipeline.archive.state(&id).await? {
-        Some(Known::Done(analysis)) => Ok((provider_header(&analysis), Json(analysis)).into_response()),
+        Some(Known::Done(analysis)) => {
+            let analysis = front.kept()?.pipeline.complete(*analysis).await?;
+            Ok((provider_header(&analysis), Json(analysis)).into_response())
+        }
         Some(Known::Pending) => {
             let status = Status { id, state: "pending".to_owned(), problem: None, detail: None };
             Ok(([(header::RETRY_AFTER, HeaderValue::from_static("1"))], Json(status)).into_response())
@@ -180,7 +188,11 @@ pub(super) async fn erase(State(front): State<Front>, Path(id): Path<String>) ->
     let id: ImageId = id.parse()?;
     let kept = front.kept()?;
     let known = kept.erase.erase(&id).await?;
-    kept.pipeline.store.remove(&inbox_key(&id)).await?;
+    // With what was put off, where something was.
+    kept.erase.erase(&id.rest()).await?;
+    for id in [&id, &id.rest()] {
+        kept.pipeline.store.remove(&inbox_key(id)).await?;
+    }
     if known { Ok(StatusCode::NO_CONTENT) } else { Err(Error::new(Kind::NotFound, "nothing is kept under this id")) }
 }
 

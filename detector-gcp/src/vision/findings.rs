@@ -52,6 +52,7 @@ pub(super) fn read(question: &Question, answer: AnnotateImageResponse, sent: (u3
         text: asked(Feature::Text).then(text),
         properties: asked(Feature::Properties).then(|| colours.map(|all| properties(&all.colors)).unwrap_or_default()),
         unsupported: question.features().iter().filter(|feature| UNSUPPORTED.contains(feature)).collect(),
+        pending: Vec::new(),
         billed_units: question.billed().clone(),
     })
 }

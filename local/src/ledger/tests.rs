@@ -104,7 +104,10 @@ async fn purging_takes_what_is_old_and_done() {
     ledger.record(&claim(untold).await, &query, Outcome::Failed(failure(untold)), Some(&event)).await.unwrap();
     let caller = common::request::Caller("local".to_owned());
     let (id, request_id) = (promised.clone(), String::new());
-    ledger.accept(&Accepted { id, source: None, query, caller, request_id, traceparent: None }).await.unwrap();
+    ledger
+        .accept(&Accepted { id, source: None, query, caller, request_id, traceparent: None, part_of: None })
+        .await
+        .unwrap();
     claim(working).await;
 
     assert_eq!(ledger.purge(Duration::from_secs(3600)).await.unwrap(), 0);

@@ -189,6 +189,7 @@ async fn record(ledger: &DynamoLedger, body: &Value, broken: bool) {
     } else {
         let label = Label { description: "Cup".to_owned(), score: 0.9, mid: None };
         Outcome::Done(Box::new(Analysis {
+            part_of: None,
             id,
             request_id: "r".to_owned(),
             digest: Digest::of(object.key.as_bytes()),

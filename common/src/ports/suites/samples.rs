@@ -39,6 +39,7 @@ pub(super) fn analysis(id: &ImageId, labels: &[&str]) -> Analysis {
     };
     let labels = (0..).zip(labels).map(label).collect();
     Analysis {
+        part_of: None,
         id: id.clone(),
         request_id: format!("request of {id}"),
         digest: Digest::of(id.as_str().as_bytes()),
@@ -59,6 +60,7 @@ pub(super) fn failure(id: &ImageId) -> Failure {
 
 pub(super) fn accepted(id: &ImageId) -> Accepted {
     Accepted {
+        part_of: None,
         id: id.clone(),
         source: Some("https://example.com/a.jpg".to_owned()),
         query: query(&[Feature::Labels, Feature::Text], 3),

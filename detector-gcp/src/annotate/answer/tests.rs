@@ -26,6 +26,7 @@ fn everything() -> Asked {
 /// An answer about a picture of 400 × 200 pixels.
 fn analysis(findings: Findings) -> Analysis {
     Analysis {
+        part_of: None,
         id: "gcp-aaaaaaaaaaaaaaaaaaaaaaaaaa".parse().unwrap(),
         request_id: "one".to_owned(),
         digest: Digest::of(&Bytes::new()),
