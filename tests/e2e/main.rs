@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stderr, missing_docs)]
 
 mod architecture;
+mod aws_adapters;
 mod aws_events;
 mod aws_ledger;
 mod aws_proxy;
