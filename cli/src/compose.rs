@@ -10,7 +10,7 @@ use common::{
     pipeline::Pipeline,
     ports::Detect,
     request::Cloud,
-    source::{FetchLimits, SourcePolicy, SystemResolver, WebFetcher},
+    source::{FetchLimits, SourcePolicy, Sources, SystemResolver, WebFetcher},
 };
 use detector_local::LocalDetector;
 use local::Local;
@@ -18,7 +18,7 @@ use local::Local;
 use crate::{
     config::{Detector, Settings},
     model,
-    sources::Sources,
+    sources::WithFiles,
 };
 
 /// Answers kept in memory: one is about a kilobyte.
@@ -45,11 +45,11 @@ async fn compose(settings: &Settings, local: Local) -> Result<Composed> {
     let detect = Arc::new(Cached::new(detector(settings, intake.clone()).await?, ANSWERS));
     let policy = SourcePolicy::new(settings.allow_source.clone());
     let limits = FetchLimits { max_bytes: settings.limits.max_bytes, ..FetchLimits::default() };
-    let fetch = Sources {
+    let sources = Sources {
         web: Arc::new(WebFetcher::new(policy, limits, Arc::new(SystemResolver))?),
         bucket: Arc::new(local.bucket.clone()),
-        max_bytes: settings.limits.max_bytes,
     };
+    let fetch = WithFiles { sources, max_bytes: settings.limits.max_bytes };
     let ledger = Arc::new(local.ledger.clone());
     let pipeline = Pipeline {
         look: Look { cloud: Cloud::Local, intake, fetch: Arc::new(fetch), detect },

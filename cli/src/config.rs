@@ -21,7 +21,6 @@ use common::{
 use detector_local::ModelConfig;
 use local::Retries;
 use reqwest::Url;
-use secrecy::SecretString;
 
 #[cfg(feature = "aws")]
 use values::text;
@@ -252,10 +251,7 @@ impl UpSettings {
         let common = Settings::read(&mut layers, flags);
         let listen = layers.listen(up.listen.as_deref(), Ipv4Addr::LOCALHOST);
         let open = layers.one("allow_unauthenticated", up.allow_unauthenticated.then_some("true"), str::parse::<bool>);
-        let keys = layers.many("api_keys", &[], |key| match key.len() {
-            16.. => Ok(SecretString::from(key)),
-            _ => Err("a key has at least 16 characters".to_owned()),
-        });
+        let keys = layers.api_keys();
         let loopback = listen.ip().is_loopback();
         let callers = if keys.is_empty() { Callers::Anybody } else { Callers::Keys(keys.into()) };
         if !loopback && matches!(callers, Callers::Anybody) && open != Some(true) {

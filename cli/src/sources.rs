@@ -1,6 +1,4 @@
-//! Where pictures may come from on one machine: the web, the bucket, and for `label` the files that were named.
-
-use std::sync::Arc;
+//! Where pictures may come from on one machine: what every front takes, and for `label` the files that were named.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -8,29 +6,25 @@ use common::{
     error::{Error, Kind, Result, internal},
     ports::Fetch,
     request::ImageSource,
+    source::Sources,
 };
 
-/// Opens each kind of source by the adapter that knows it.
-pub(crate) struct Sources {
-    /// Strangers' URLs.
-    pub(crate) web: Arc<dyn Fetch>,
-    /// Objects of the directory bucket.
-    pub(crate) bucket: Arc<dyn Fetch>,
-    /// Files, up to this size.
+/// The sources of a front, and files.
+pub(crate) struct WithFiles {
+    pub(crate) sources: Sources,
+    /// The largest file that is read, in bytes.
     pub(crate) max_bytes: usize,
 }
 
 #[async_trait]
-impl Fetch for Sources {
+impl Fetch for WithFiles {
     async fn fetch(&self, source: &ImageSource) -> Result<Bytes> {
         match source {
-            ImageSource::Url(_) => self.web.fetch(source).await,
-            ImageSource::Object(_) => self.bucket.fetch(source).await,
-            ImageSource::Bytes(bytes) => Ok(bytes.clone()),
             ImageSource::File(path) => {
                 let (path, limit) = (path.clone(), self.max_bytes);
                 tokio::task::spawn_blocking(move || read(&path, limit)).await.map_err(internal)?
             }
+            other => self.sources.fetch(other).await,
         }
     }
 }

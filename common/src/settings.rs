@@ -10,6 +10,8 @@ use std::{
     str::FromStr,
 };
 
+use secrecy::SecretString;
+
 use crate::{
     error::{Error, Kind, Result},
     intake::Limits,
@@ -116,6 +118,14 @@ impl Layers<'_> {
             max_pixels: self.one("max_pixels", None, number).unwrap_or(defaults.max_pixels),
             memory_budget: self.one("memory_budget", None, number).unwrap_or(defaults.memory_budget),
         }
+    }
+
+    /// The keys that callers may send.
+    pub fn api_keys(&mut self) -> Vec<SecretString> {
+        self.many("api_keys", &[], |key| match key.len() {
+            16.. => Ok(SecretString::from(key)),
+            _ => Err("a key has at least 16 characters"),
+        })
     }
 
     /// The exceptions of the address rule.
