@@ -8,7 +8,7 @@ use common::{
     intake::Intake,
     look::Look,
     pipeline::Pipeline,
-    ports::Detect,
+    ports::{Detect, Unscreened},
     request::Cloud,
     source::{FetchLimits, SourcePolicy, Sources, SystemResolver, WebFetcher},
 };
@@ -53,6 +53,7 @@ async fn compose(settings: &Settings, local: Local) -> Result<Composed> {
     let ledger = Arc::new(local.ledger.clone());
     let pipeline = Pipeline {
         look: Look { cloud: Cloud::Local, intake, fetch: Arc::new(fetch), detect },
+        screen: Arc::new(Unscreened),
         ledger: ledger.clone(),
         archive: ledger.clone(),
         inbox: ledger.clone(),

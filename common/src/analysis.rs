@@ -308,6 +308,26 @@ impl Findings {
         self.billed_units.extend(rest.billed_units);
     }
 
+    /// What was found about these features, and nothing about others.
+    #[must_use]
+    pub fn only(mut self, features: &Features) -> Self {
+        fn keep<T>(field: &mut Option<T>, wanted: bool) {
+            if !wanted {
+                *field = None;
+            }
+        }
+        keep(&mut self.labels, features.contains(Feature::Labels));
+        keep(&mut self.safe_search, features.contains(Feature::SafeSearch));
+        keep(&mut self.faces, features.contains(Feature::Faces));
+        keep(&mut self.landmarks, features.contains(Feature::Landmarks));
+        keep(&mut self.celebrities, features.contains(Feature::Celebrities));
+        keep(&mut self.text, features.contains(Feature::Text));
+        keep(&mut self.properties, features.contains(Feature::Properties));
+        self.unsupported.retain(|feature| features.contains(*feature));
+        self.pending.retain(|feature| features.contains(*feature));
+        self
+    }
+
     /// The first feature of these about which nothing is said: neither what was found nor that this cannot be told.
     pub fn silent_about(&self, features: &Features) -> Option<Feature> {
         let told = |feature| match feature {
@@ -406,6 +426,13 @@ impl Analysis {
             analyzed_at: Timestamp::now(),
             duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         }
+    }
+
+    /// Says nothing about other features than these.
+    #[must_use]
+    pub fn only(mut self, features: &Features) -> Self {
+        self.findings = self.findings.only(features);
+        self
     }
 
     /// Keeps the best `max_labels` labels.

@@ -14,6 +14,8 @@ pub enum Kind {
     Unauthenticated,
     /// The credentials do not allow this, or the request came from a foreign page or host name.
     Forbidden,
+    /// The operator's policy denies pictures with these bytes; no detector was asked.
+    Denied,
     /// The address, port or scheme is not allowed; no byte was sent there.
     SourceBlocked,
     /// The source says that the image does not exist.
@@ -46,10 +48,11 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of the table.
-    pub const ALL: [Kind; 17] = [
+    pub const ALL: [Kind; 18] = [
         Kind::InvalidRequest,
         Kind::Unauthenticated,
         Kind::Forbidden,
+        Kind::Denied,
         Kind::SourceBlocked,
         Kind::SourceNotFound,
         Kind::NotFound,
@@ -72,6 +75,7 @@ impl Kind {
             Kind::InvalidRequest => ("invalid-request", 400, "The request is not valid", false),
             Kind::Unauthenticated => ("unauthenticated", 401, "Credentials are missing or wrong", false),
             Kind::Forbidden => ("forbidden", 403, "Not allowed", false),
+            Kind::Denied => ("denied", 403, "The picture is on the deny-list", false),
             Kind::SourceBlocked => ("source-blocked", 403, "The image source is not allowed", false),
             Kind::SourceNotFound => ("source-not-found", 404, "The source has no such image", false),
             Kind::NotFound => ("not-found", 404, "Nothing is here", false),

@@ -9,7 +9,9 @@ use utoipa::ToSchema;
 use crate::{
     analysis::Analysis,
     error::Error,
+    moderation::Moderation,
     request::{Cloud, ImageId},
+    translation::Translations,
 };
 
 /// Where events are published.
@@ -20,17 +22,24 @@ pub enum Topic {
     ImageLabelled,
     /// The pipeline gave an image up.
     ImageFailed,
+    /// Moderation has decided about an image.
+    ImageModerated,
+    /// The labels are there in other languages.
+    LabelsTranslated,
 }
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Topic; 2] = [Topic::ImageLabelled, Topic::ImageFailed];
+    pub const ALL: [Topic; 4] =
+        [Topic::ImageLabelled, Topic::ImageFailed, Topic::ImageModerated, Topic::LabelsTranslated];
 
     /// The topic's name.
     pub const fn name(self) -> &'static str {
         match self {
             Topic::ImageLabelled => "image_labelled",
             Topic::ImageFailed => "image_failed",
+            Topic::ImageModerated => "image_moderated",
+            Topic::LabelsTranslated => "labels_translated",
         }
     }
 
@@ -39,6 +48,8 @@ impl Topic {
         match self {
             Topic::ImageLabelled => "dev.crosslens.image.labelled.v1",
             Topic::ImageFailed => "dev.crosslens.image.failed.v1",
+            Topic::ImageModerated => "dev.crosslens.image.moderated.v1",
+            Topic::LabelsTranslated => "dev.crosslens.labels.translated.v1",
         }
     }
 
@@ -47,6 +58,8 @@ impl Topic {
         match self {
             Topic::ImageLabelled => "labelled",
             Topic::ImageFailed => "failed",
+            Topic::ImageModerated => "moderated",
+            Topic::LabelsTranslated => "translated",
         }
     }
 
@@ -88,6 +101,10 @@ pub enum Payload {
     Labelled(Box<Analysis>),
     /// On `image_failed`.
     Failed(Failure),
+    /// On `image_moderated`.
+    Moderated(Box<Moderation>),
+    /// On `labels_translated`.
+    Translated(Box<Translations>),
 }
 
 /// A CloudEvents 1.0 envelope.
@@ -95,7 +112,7 @@ pub enum Payload {
 pub struct Event {
     /// Always `1.0`.
     pub specversion: String,
-    /// `id:kind`; the same for every delivery of the same event.
+    /// `id:kind`, or `id:kind.N` for a later one of the same kind; the same for every delivery of the same event.
     pub id: String,
     /// The CloudEvents type, as in `dev.crosslens.image.labelled.v1`.
     pub r#type: String,
@@ -127,6 +144,22 @@ impl Event {
         Self::new(cloud, Topic::ImageFailed, &failure.id, traceparent, Payload::Failed(failure.clone()))
     }
 
+    /// The event that says what moderation has decided; `again` tells a later decision about the same image from the first.
+    pub fn moderated(cloud: Cloud, moderation: &Moderation, again: Option<&str>, traceparent: Option<String>) -> Self {
+        let payload = Payload::Moderated(Box::new(moderation.clone()));
+        let mut event = Self::new(cloud, Topic::ImageModerated, &moderation.id, traceparent, payload);
+        if let Some(again) = again {
+            event.id = format!("{}.{again}", event.id);
+        }
+        event
+    }
+
+    /// The event that says that labels are there in other languages.
+    pub fn translated(cloud: Cloud, translations: &Translations, traceparent: Option<String>) -> Self {
+        let payload = Payload::Translated(Box::new(translations.clone()));
+        Self::new(cloud, Topic::LabelsTranslated, &translations.id, traceparent, payload)
+    }
+
     fn new(cloud: Cloud, topic: Topic, id: &ImageId, traceparent: Option<String>, data: Payload) -> Self {
         Self {
             specversion: "1.0".to_owned(),
@@ -146,12 +179,27 @@ impl Event {
         match self.data {
             Payload::Labelled(_) => Topic::ImageLabelled,
             Payload::Failed(_) => Topic::ImageFailed,
+            Payload::Moderated(_) => Topic::ImageModerated,
+            Payload::Translated(_) => Topic::LabelsTranslated,
         }
     }
 
-    /// What a subscription may filter by: `kind`, and for an analysis `provider` and `labels`.
+    /// The image that it is about.
+    pub fn image(&self) -> &ImageId {
+        match &self.data {
+            Payload::Labelled(analysis) => &analysis.id,
+            Payload::Failed(failure) => &failure.id,
+            Payload::Moderated(moderation) => &moderation.id,
+            Payload::Translated(translations) => &translations.id,
+        }
+    }
+
+    /// What a subscription may filter by: `kind`, for an analysis `provider`, `labels` and `adult`, for a decision `verdict`.
     pub fn attributes(&self) -> BTreeMap<&'static str, Attribute> {
         let mut attributes = BTreeMap::from([("kind", Attribute::One(self.topic().kind().to_owned()))]);
+        if let Payload::Moderated(moderation) = &self.data {
+            attributes.insert("verdict", Attribute::One(moderation.verdict.name().to_owned()));
+        }
         if let Payload::Labelled(analysis) = &self.data {
             attributes.insert("provider", Attribute::One(analysis.detector.provider.clone()));
             let labels = analysis.findings.labels.iter().flatten();

@@ -2,7 +2,8 @@
 //! pipeline that joins them. Names no cloud.
 //!
 //! # Layout, in reading order
-//! `pipeline` is the product, `look` its part without memory and `upload` its way in from a bucket; `ports` is what it needs; `error`, `image`, `request`, `analysis` and `event` are its words.
+//! `pipeline` is the product, `look` its part without memory and `upload` its way in from a bucket; `ports` is what it needs; `error`, `image`, `request`, `analysis`,
+//! `moderation`, `translation` and `event` are its words.
 //! `source` opens strangers' URLs, `intake` takes images in and decodes them, `detectors` wraps detectors,
 //! `endpoints` knows when to leave one alone, `http` is the wire, `settings` reads what the operator wants.
 
@@ -16,7 +17,9 @@ pub mod analysis;
 pub mod error;
 pub mod event;
 pub mod image;
+pub mod moderation;
 pub mod request;
+pub mod translation;
 
 pub mod compute;
 pub mod detectors;

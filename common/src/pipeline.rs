@@ -16,7 +16,7 @@ use crate::{
     image::Image,
     later::{answers, nobody_can_tell},
     look::Look,
-    ports::{Archive, Claim, Claimed, Inbox, Ledger, Outbox, Outcome, Publish, Store},
+    ports::{Archive, Claim, Claimed, Inbox, Ledger, Outbox, Outcome, Publish, Screen, Store},
     request::{Accepted, ImageId, ImageRequest},
     upload::inbox_key,
 };
@@ -28,6 +28,7 @@ const POLL: Duration = Duration::from_millis(50);
 #[allow(missing_docs)]
 pub struct Pipeline {
     pub look: Look,
+    pub screen: Arc<dyn Screen>,
     pub ledger: Arc<dyn Ledger>,
     pub archive: Arc<dyn Archive>,
     pub inbox: Arc<dyn Inbox>,
@@ -49,11 +50,18 @@ impl Pipeline {
     /// Labels one image and leaves its event in the outbox, for whoever tells it.
     async fn label(&self, request: &ImageRequest) -> Result<(Analysis, Option<Event>)> {
         let image = self.look.open(request).await?;
+        if self.screen.denies(image.digest()) {
+            return Err(Error::new(Kind::Denied, "the operator's policy denies this picture"));
+        }
         let id = request.id(self.look.cloud, image.digest());
+        let wanted = &request.query.features;
+        // What the policy needs is asked and told as well, and is not the caller's to see.
+        let request = &request.besides(self.screen.features().as_ref(), self.screen.tells_all());
         let claim = match self.claim(&id, request).await? {
             Claimed::Won(claim) => claim,
             Claimed::Done(analysis) => {
-                return Ok((self.complete(analysis.truncated(request.query.max_labels)).await?, None));
+                let analysis = self.complete(analysis.truncated(request.query.max_labels)).await?;
+                return Ok((analysis.only(wanted), None));
             }
             Claimed::Failed(failure) => return Err(given_up(failure)),
             Claimed::Busy(wait) => return Err(in_work(wait)),
@@ -64,7 +72,10 @@ impl Pipeline {
             .await
             .unwrap_or_else(late)
         {
-            Ok(analysis) => self.finish(&claim, &image, request, analysis).await,
+            Ok(analysis) => {
+                let (analysis, event) = self.finish(&claim, &image, request, analysis).await?;
+                Ok((analysis.only(wanted), event))
+            }
             Err(error) => {
                 self.ledger.release(&claim).await?;
                 Err(error)

@@ -16,7 +16,12 @@ use crate::{
     request::{Accepted, ImageId, ImageSource, Query},
 };
 
+mod downstream;
 pub mod suites;
+
+pub use downstream::{
+    Dossier, Dossiers, Journal, OWN_TAGS, Originals, Phrases, Reviews, Screen, Settlement, Unscreened,
+};
 
 /// Opens an image source.
 ///

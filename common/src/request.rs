@@ -61,6 +61,18 @@ pub struct ObjectRef {
 }
 
 impl ObjectRef {
+    /// The object that a stored `source` names, without its etag; `None` for other sources. A `versionId` is the one query
+    /// that such a source has.
+    pub fn of_source(source: &str) -> Option<Self> {
+        let rest = source.strip_prefix("s3://").or_else(|| source.strip_prefix("bucket://"))?;
+        let (bucket, rest) = rest.split_once('/')?;
+        let (key, version) = match rest.rsplit_once("?versionId=") {
+            Some((key, version)) => (key, Some(version.to_owned())),
+            None => (rest, None),
+        };
+        Some(Self { bucket: bucket.to_owned(), key: key.to_owned(), version, etag: String::new() })
+    }
+
     /// The id of the request for these features of this version of the object: an event and a backfill agree on it.
     pub fn id(&self, cloud: Cloud, query: &Query) -> ImageId {
         let tag = self.version.as_ref().unwrap_or(&self.etag);
@@ -165,6 +177,17 @@ pub struct ImageRequest {
 }
 
 impl ImageRequest {
+    /// The request with these features and this publicity besides; its id stays that of what the caller asked.
+    #[must_use]
+    pub(crate) fn besides(&self, features: Option<&Features>, publish: bool) -> Self {
+        let mut request = self.clone();
+        if let Some(features) = features {
+            request.query.features = request.query.features.with(features);
+        }
+        request.query.publish |= publish;
+        request
+    }
+
     /// What is left until the deadline.
     pub fn time_left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())

@@ -14,7 +14,7 @@ use common::{
     log,
     look::Look,
     pipeline::Pipeline,
-    ports::{Detect, Identity},
+    ports::{Detect, Identity, Unscreened},
     request::Cloud,
     sample::SAMPLE,
     source::{FetchLimits, SourcePolicy, Sources, SystemResolver, WebFetcher},
@@ -84,6 +84,7 @@ fn compose(settings: &Settings, clients: &Clients) -> Result<Entry> {
     let remembers = Arc::new(ledger.clone());
     let pipeline = Pipeline {
         look: Look { cloud: Cloud::Aws, intake, fetch: Arc::new(fetch), detect },
+        screen: Arc::new(Unscreened),
         ledger: remembers.clone(),
         archive: remembers.clone(),
         inbox: remembers.clone(),

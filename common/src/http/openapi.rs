@@ -10,6 +10,8 @@ use super::{detect, detector, health, images, problem};
 use crate::{
     analysis::Analysis,
     event::{Event, Failure, Topic},
+    moderation::Moderation,
+    translation::Translations,
 };
 
 #[derive(OpenApi)]
@@ -29,7 +31,7 @@ use crate::{
         health::live,
         health::ready
     ),
-    components(schemas(Analysis, Event, Failure, problem::Problem))
+    components(schemas(Analysis, Event, Failure, Moderation, Translations, problem::Problem))
 )]
 struct Api;
 
@@ -53,6 +55,8 @@ fn event_schema(topic: Topic, schemas: &Value) -> Value {
     let data = match topic {
         Topic::ImageLabelled => "Analysis",
         Topic::ImageFailed => "Failure",
+        Topic::ImageModerated => "Moderation",
+        Topic::LabelsTranslated => "Translations",
     };
     let mut definitions = BTreeMap::new();
     collect(data, schemas, &mut definitions);

@@ -49,7 +49,7 @@ fn code(kind: Kind) -> Code {
         }
         Kind::DeadlineExceeded => (4, StatusCode::GATEWAY_TIMEOUT, "DEADLINE_EXCEEDED"),
         Kind::SourceNotFound | Kind::NotFound => (5, StatusCode::NOT_FOUND, "NOT_FOUND"),
-        Kind::Forbidden | Kind::SourceBlocked => (7, StatusCode::FORBIDDEN, "PERMISSION_DENIED"),
+        Kind::Forbidden | Kind::Denied | Kind::SourceBlocked => (7, StatusCode::FORBIDDEN, "PERMISSION_DENIED"),
         Kind::RateLimited => (8, StatusCode::TOO_MANY_REQUESTS, "RESOURCE_EXHAUSTED"),
         Kind::Unsupported | Kind::MethodNotAllowed => (12, StatusCode::NOT_IMPLEMENTED, "UNIMPLEMENTED"),
         Kind::DetectorFailed | Kind::Internal => (13, StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL"),

@@ -17,7 +17,7 @@ use common::{
     analysis::{DetectorId, Features},
     error::{Result, internal},
     image::Digest,
-    request::ImageId,
+    request::{ImageId, ObjectRef},
 };
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use serde::{Serialize, de::DeserializeOwned};
@@ -155,9 +155,8 @@ pub(super) fn packed(value: &impl Serialize) -> Result<AttributeValue> {
 
 /// `BUCKET/KEY` of a source in a bucket. A `versionId` is the one query that such a source has.
 pub(super) fn object_of(source: Option<&str>) -> Option<String> {
-    let object = source?.strip_prefix("s3://")?;
-    let object = object.rsplit_once("?versionId=").map_or(object, |(object, _version)| object);
-    Some(object.to_owned())
+    let object = ObjectRef::of_source(source.filter(|source| source.starts_with("s3://"))?)?;
+    Some(format!("{}/{}", object.bucket, object.key))
 }
 
 #[cfg(test)]
