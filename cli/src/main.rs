@@ -16,6 +16,7 @@ mod lacking;
 mod lines;
 mod model;
 mod page;
+mod processors;
 mod review;
 mod reviews;
 mod sources;

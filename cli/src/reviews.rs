@@ -8,11 +8,11 @@ use axum::{
     routing::get,
 };
 use common::{
+    derived::preview_key,
     error::{Error, Kind, Result},
     moderation::{AuditLine, Moderation, ReviewItem, Verdict},
     ports::{Dossiers, Fetch, Reviews},
     request::{ImageId, ImageSource},
-    upload::DERIVED,
 };
 use local::Local;
 use serde::{Deserialize, Serialize};
@@ -56,7 +56,7 @@ async fn show(State(local): State<Local>, Path(id): Path<String>) -> Result<Json
 /// The picture, blurred. Never the original.
 async fn preview(State(local): State<Local>, Path(id): Path<String>) -> Result<Response> {
     let id: ImageId = id.parse()?;
-    let object = local::object(&format!("{DERIVED}previews/{id}.jpg"), String::new());
+    let object = local::object(&preview_key(&id), String::new());
     let bytes = local.bucket.fetch(&ImageSource::Object(object)).await?;
     let headers = [(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, bytes).into_response())

@@ -10,13 +10,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use common::{
     analysis::Analysis,
+    derived::sidecar_key,
     error::{Error, Kind, Result, internal},
     event::{Event, Payload, Topic},
     image::Digest,
     moderation::Moderation,
     ports::{Archive, Dossier, Dossiers, Fetch, Originals, Settlement, State, Store},
     request::{ImageId, ImageSource, ObjectRef},
-    upload::DERIVED,
 };
 use serde_json::json;
 use tracing::info;
@@ -34,11 +34,6 @@ pub const ID_TAG: &str = "crosslens-id";
 const TAG_LENGTH: usize = 256;
 /// How often one event's worker writes again because somebody else found something out meanwhile.
 const ROUNDS: usize = 8;
-
-/// Where the JSON about an object lies.
-pub fn sidecar_key(object: &ObjectRef) -> String {
-    format!("{DERIVED}sidecars/{}.json", object.key)
-}
 
 /// Writes back. Images that are no objects of a bucket of ours have nothing to write to.
 #[derive(Clone)]
