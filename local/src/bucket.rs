@@ -154,7 +154,8 @@ impl Folder {
         }
         let path = self.path(&object.key)?;
         let (bytes, _) = read(&path, self.max_bytes)?;
-        if etag(&bytes) != object.etag {
+        // Who knows no etag wants whatever is there now.
+        if !object.etag.is_empty() && etag(&bytes) != object.etag {
             return Err(Error::new(Kind::SourceNotFound, "the object was replaced by a newer version"));
         }
         Ok(bytes)
