@@ -41,9 +41,11 @@ impl Buckets {
             return Err(Error::new(Kind::Forbidden, "the bucket is not configured"));
         }
         let mut call = self.client.get_object().bucket(&object.bucket).key(&object.key);
-        // Without a version the etag stands for it: bytes that were replaced meanwhile are another object's.
+        // Without a version the etag stands for it: bytes that were replaced meanwhile are another object's. Who knows neither
+        // wants whatever is there now.
         call = match &object.version {
             Some(version) => call.version_id(version),
+            None if object.etag.is_empty() => call,
             None => call.if_match(&object.etag),
         };
         let answer = call.send().await.map_err(|error| classify(error, "the object cannot be read"))?;
