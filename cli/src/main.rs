@@ -16,6 +16,7 @@ mod lacking;
 mod lines;
 mod model;
 mod page;
+mod sns;
 mod sources;
 mod up;
 mod uploads;

@@ -2,6 +2,7 @@
 
 use std::{io::Write, process::ExitCode, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use axum::{Router, routing::get};
 use common::{
     analysis::Feature,
@@ -11,7 +12,8 @@ use common::{
     request::Cloud,
     sample::SAMPLE,
 };
-use local::{From, OBJECT_CREATED, Subscription};
+use local::{From, Handle, Message, OBJECT_CREATED, Subscription};
+use processors::Processor;
 use tokio::{net::TcpListener, sync::watch, time::interval};
 use tracing::{error, warn};
 
@@ -19,8 +21,9 @@ use crate::{
     compose::{self, Composed},
     config::{Detector, UpSettings},
     page::{self, Live},
+    sns,
     uploads::{self, Labeller},
-    webhook::Webhook,
+    webhook,
 };
 
 /// The most that requests under way may take once a stop was asked for.
@@ -73,6 +76,11 @@ fn app(settings: &UpSettings, composed: &Composed, stopping: watch::Receiver<boo
     let uploads = uploads::routes(composed.local.bucket.clone(), settings.common.limits.max_bytes);
     let mut routes = api(&front)
         .merge(layers::admitted(uploads, &front.admission, front.deadline))
+        .merge(layers::admitted(
+            sns::routes(settings.sns.as_ref(), Arc::new(composed.local.topics.clone()))?,
+            &front.admission,
+            front.deadline,
+        ))
         .merge(page::routes(Live { topics: composed.local.topics.clone(), stopping }));
     // Figures are nothing for strangers.
     if settings.listen.ip().is_loopback() || matches!(settings.callers, Callers::Keys(_)) {
@@ -90,11 +98,22 @@ async fn consumers(settings: &UpSettings, composed: &Composed) -> Result<Vec<Sub
     let label =
         topics.subscribe("label", &[OBJECT_CREATED], From::Start, at_a_time, retries, Arc::new(labeller)).await?;
     let mut consumers = vec![label];
-    for hook in &settings.webhooks {
-        let handler = Arc::new(Webhook::new(hook.url.clone())?);
-        consumers.push(topics.subscribe(&hook.name, &[&hook.topic], From::Start, 4, retries, handler).await?);
+    for processor in webhook::notifiers(settings)? {
+        let names: Vec<&str> = processor.consumes().iter().map(|topic| topic.name()).collect();
+        let handler = Arc::new(Processing(processor.clone()));
+        consumers.push(topics.subscribe(processor.name(), &names, From::Start, 4, retries, handler).await?);
     }
     Ok(consumers)
+}
+
+/// A processor as a consumer.
+struct Processing(Arc<dyn Processor>);
+
+#[async_trait]
+impl Handle for Processing {
+    async fn handle(&self, message: &Message) -> Result<()> {
+        self.0.process(&message.parse()?).await.map(drop)
+    }
 }
 
 /// Publishes what a failure kept back, and forgets what is older than the retention.

@@ -2,8 +2,11 @@
 //! and runs wherever its topics are: in `crosslens up`, and as functions fed by queues on AWS. Names no cloud.
 //!
 //! # Layout, in reading order
-//! `processor` is the one shape that they all have, and what makes it happen once.
+//! `processor` is the one shape that they all have, and what makes it happen once; `notify` tells others by webhook; `sns` takes
+//! the events of a stack on AWS in, for processors that run elsewhere.
 
+pub mod notify;
 pub mod processor;
+pub mod sns;
 
 pub use processor::{Processor, Worker};
