@@ -7,8 +7,10 @@
 //! the original; `notify` tells webhooks, and `sns` takes in what a stack on AWS tells.
 
 pub mod moderation;
+pub mod notify;
 pub mod processor;
 pub mod review;
+pub mod sns;
 pub mod write_back;
 
 pub use processor::{Processor, Worker};
