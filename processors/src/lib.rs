@@ -2,8 +2,10 @@
 //! and runs wherever its topics are: in `crosslens up`, and as functions fed by queues on AWS. Names no cloud.
 //!
 //! # Layout, in reading order
-//! `processor` is the one shape that they all have, and what makes it happen once.
+//! `processor` is the one shape that they all have, and what makes it happen once;
+//! `translation` calls labels by their names in other languages.
 
 pub mod processor;
+pub mod translation;
 
 pub use processor::{Processor, Worker};
