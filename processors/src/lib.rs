@@ -11,6 +11,7 @@ pub mod notify;
 pub mod processor;
 pub mod review;
 pub mod sns;
+pub mod translation;
 pub mod write_back;
 
 pub use processor::{Processor, Worker};

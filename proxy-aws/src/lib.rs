@@ -1,9 +1,9 @@
 //! Everything that runs on AWS.
 //!
 //! # Layout, in reading order
-//! `entry` takes every kind of Lambda event in; `s3`, `dynamodb`, `sns`, `sqs` and `rekognition` are the adapters, one service
-//! each; `google_identity` says to Google's side who calls; `backfill` and `dead_letters` are what an operator does from
-//! the command line, and `refusals` tells them what went wrong. `main` wires one pipeline from them.
+//! `entry` takes every kind of Lambda event in; `s3`, `dynamodb`, `sns`, `sqs`, `rekognition` and `translate` are the adapters,
+//! one service each; `google_identity` says to Google's side who calls; `backfill` and `dead_letters` are what an operator does
+//! from the command line, and `refusals` tells them what went wrong. `main` wires one pipeline from them.
 
 pub mod backfill;
 pub mod clients;
@@ -16,3 +16,4 @@ pub mod rekognition;
 pub mod s3;
 pub mod sns;
 pub mod sqs;
+pub mod translate;

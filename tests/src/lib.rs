@@ -4,6 +4,7 @@
 //! knows what a test expects; a helper that only one area needs lives with that area in `e2e/`.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::print_stderr)]
 
+mod aws_json;
 mod aws_servers;
 mod aws_stack;
 mod binary;
@@ -28,9 +29,11 @@ mod python;
 mod rekognition_stand_in;
 mod server;
 mod sigv4;
+mod translate_stand_in;
 mod vision_stand_in;
 
 pub use self::{
+    aws_json::{AwsJsonStandIn, Fault, Spoken},
     aws_servers::{Ministack, Moto},
     aws_stack::{Stack, UrlAnswer},
     binary::{Cli, Ended, cache_dir, cargo, crosslens, detector_gcp, model_cache, proxy_aws, run},
@@ -52,5 +55,6 @@ pub use self::{
     rekognition_stand_in::{Asked, RekognitionStandIn},
     server::{Builder, Server},
     sigv4::{ACCESS_KEY, SECRET_KEY, Signed},
+    translate_stand_in::{Text, TranslateStandIn},
     vision_stand_in::{Call, Reply, VisionStandIn},
 };
