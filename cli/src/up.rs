@@ -19,6 +19,7 @@ use crate::{
     compose::{self, Composed},
     config::{Detector, UpSettings},
     page::{self, Live},
+    processors, reviews,
     uploads::{self, Labeller},
     webhook::Webhook,
 };
@@ -73,6 +74,7 @@ fn app(settings: &UpSettings, composed: &Composed, stopping: watch::Receiver<boo
     let uploads = uploads::routes(composed.local.bucket.clone(), settings.common.limits.max_bytes);
     let mut routes = api(&front)
         .merge(layers::admitted(uploads, &front.admission, front.deadline))
+        .merge(layers::admitted(reviews::routes(composed.local.clone()), &front.admission, front.deadline))
         .merge(page::routes(Live { topics: composed.local.topics.clone(), stopping }));
     // Figures are nothing for strangers.
     if settings.listen.ip().is_loopback() || matches!(settings.callers, Callers::Keys(_)) {
@@ -90,6 +92,7 @@ async fn consumers(settings: &UpSettings, composed: &Composed) -> Result<Vec<Sub
     let label =
         topics.subscribe("label", &[OBJECT_CREATED], From::Start, at_a_time, retries, Arc::new(labeller)).await?;
     let mut consumers = vec![label];
+    consumers.extend(processors::attach(composed, processors::built_in(composed), From::Start, retries).await?);
     for hook in &settings.webhooks {
         let handler = Arc::new(Webhook::new(hook.url.clone())?);
         consumers.push(topics.subscribe(&hook.name, &[&hook.topic], From::Start, 4, retries, handler).await?);

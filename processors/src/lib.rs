@@ -2,8 +2,13 @@
 //! and runs wherever its topics are: in `crosslens up`, and as functions fed by queues on AWS. Names no cloud.
 //!
 //! # Layout, in reading order
-//! `processor` is the one shape that they all have, and what makes it happen once.
+//! `processor` is the one shape that they all have, and what makes it happen once. `write_back` puts what is known beside the
+//! original; `review` takes down what people decide.
 
 pub mod processor;
+pub mod review;
+pub mod write_back;
 
 pub use processor::{Processor, Worker};
+pub use review::Reviewing;
+pub use write_back::WriteBack;

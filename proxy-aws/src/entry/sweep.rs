@@ -7,7 +7,7 @@ use common::{error::Result, pipeline::Pipeline};
 use tokio::time::Instant;
 use tracing::info;
 
-use super::{metric, uploads::erase};
+use super::metric;
 use crate::dynamodb::DynamoLedger;
 
 /// Requests let go between two looks at the clock.
@@ -47,7 +47,7 @@ impl Sweep {
                 break;
             }
             for id in &over {
-                erase(&self.pipeline, &self.ledger, id).await?;
+                self.pipeline.forget(&self.ledger, id).await?;
             }
             let_go = let_go.saturating_add(over.len());
         }
