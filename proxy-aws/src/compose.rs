@@ -13,9 +13,8 @@ use common::{
     request::Cloud,
     sample::SAMPLE,
     source::{FetchLimits, SourcePolicy, Sources, SystemResolver, WebFetcher},
-    translation::Language,
 };
-use processors::{Processor, Worker};
+use processors::{Processor, Worker, WriteBack};
 use proxy_aws::{
     clients::Clients,
     configuration::Configuration,
@@ -85,7 +84,7 @@ pub(crate) fn compose(settings: &Settings, clients: &Clients) -> Result<Entry> {
             delays: delays.clone(),
         },
         events: Events {
-            workers: workers(settings, &pipeline, &ledger, configuration.as_ref())?,
+            workers: workers(settings, &pipeline, &ledger, &bucket, configuration.as_ref())?,
             bucket,
             delays,
             stage: settings.stage.clone(),
@@ -100,21 +99,37 @@ fn workers(
     settings: &Settings,
     pipeline: &Pipeline,
     ledger: &DynamoLedger,
+    bucket: &Buckets,
     configuration: Option<&Configuration>,
 ) -> Result<Vec<Worker>> {
+    let remembers = Arc::new(ledger.clone());
+    let processor = |name: ProcessorName| -> Result<Arc<dyn Processor>> {
+        Ok(match name {
+            ProcessorName::WriteBack => Arc::new(WriteBack {
+                archive: remembers.clone(),
+                dossiers: remembers.clone(),
+                fetch: pipeline.look.fetch.clone(),
+                store: pipeline.store.clone(),
+                originals: Arc::new(bucket.clone()),
+            }),
+            other => {
+                let (name, configured, languages) = (other.name(), configuration.is_some(), settings.languages.len());
+                let cause = format!("configuration: {configured}, languages: {languages}");
+                return Err(
+                    Error::new(Kind::Unsupported, format!("{name} is not built into this program")).because(cause)
+                );
+            }
+        })
+    };
     let worker = |name: &ProcessorName| {
         Ok(Worker {
-            processor: processor(*name, &settings.languages, configuration)?,
-            journal: Arc::new(ledger.clone()),
-            outbox: pipeline.outbox.clone(),
+            processor: processor(*name)?,
+            journal: remembers.clone(),
+            outbox: remembers.clone(),
             publish: pipeline.publish.clone(),
         })
     };
     settings.processors.iter().map(worker).collect()
-}
-
-fn processor(name: ProcessorName, _: &[Language], _: Option<&Configuration>) -> Result<Arc<dyn Processor>> {
-    Err(Error::new(Kind::Unsupported, format!("{} is not built into this program", name.name())))
 }
 
 /// In the operator's order; the next one is asked when one does not answer.

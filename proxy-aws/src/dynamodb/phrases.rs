@@ -36,10 +36,10 @@ impl Phrases for DynamoLedger {
     }
 
     async fn keep(&self, language: &Language, phrases: &BTreeMap<String, Phrase>) -> Result<()> {
-        let row = |(phrase, translated)| {
-            Ok(Change::of(Key::phrase(language, phrase)).set_once("phrase_json", packed(translated)?))
-        };
-        let rows: Vec<Change> = phrases.iter().map(row).collect::<Result<_>>()?;
+        let mut rows = Vec::with_capacity(phrases.len());
+        for (phrase, translated) in phrases {
+            rows.push(Change::of(Key::phrase(language, phrase)).set_once("phrase_json", packed(translated)?));
+        }
         for some in rows.chunks(AT_ONCE) {
             try_join_all(some.iter().map(|row| self.table.write(row))).await?;
         }
