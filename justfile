@@ -79,7 +79,7 @@ smoke $STAGE $REGION:
     echo "$said"
     [[ $said == "Image Results: "?* ]] || { echo "the stage does not label" >&2; exit 1; }
 
-# One function alone: http, uploads, backfill or sweep on AWS, detector on Google.
+# One function alone: http, uploads, backfill, sweep, moderation, translation, write-back or notify on AWS, detector on Google.
 deploy-function $STAGE $REGION $NAME: (_stage STAGE REGION)
     #!/usr/bin/env bash
     set -euo pipefail
@@ -136,7 +136,7 @@ rollback $STAGE $REGION $NAME="all": (_stage STAGE REGION)
     #!/usr/bin/env bash
     set -euo pipefail
     if [[ $NAME == all ]]; then
-        for one in http uploads backfill sweep detector; do
+        for one in http uploads backfill sweep moderation translation write-back notify detector; do
             {{ just }} rollback "$STAGE" "$REGION" "$one"
         done
         exit
@@ -234,8 +234,11 @@ _function $STAGE $NAME:
     #!/usr/bin/env bash
     set -euo pipefail
     case $NAME in
-        http | uploads | backfill | sweep) echo "crosslens-$STAGE-$NAME" ;;
-        *) echo "http, uploads, backfill, sweep or detector, not $NAME" >&2; exit 2 ;;
+        http | uploads | backfill | sweep | moderation | translation | write-back | notify)
+            echo "crosslens-$STAGE-$NAME" ;;
+        *)
+            echo "http, uploads, backfill, sweep, moderation, translation, write-back, notify or detector, not $NAME" >&2
+            exit 2 ;;
     esac
 
 # Where the detector of the chosen workspace runs.

@@ -11,6 +11,7 @@ use common::{
     intake::Limits,
     settings::{Environment, Layers, number},
     source::HostPort,
+    translation::Language,
 };
 use url::Url;
 
@@ -35,6 +36,12 @@ pub(crate) struct Settings {
     pub(crate) callers: Callers,
     pub(crate) allow_source: Vec<HostPort>,
     pub(crate) limits: Limits,
+    /// The processors that this function runs.
+    pub(crate) processors: Vec<ProcessorName>,
+    /// What labels are translated into.
+    pub(crate) languages: Vec<Language>,
+    /// Where the operator's files lie.
+    pub(crate) config_bucket: Option<String>,
     pub(crate) stage: String,
     pub(crate) log_filter: String,
 }
@@ -46,6 +53,42 @@ pub(crate) enum Detector {
     At(Url),
     /// Amazon's own.
     Rekognition,
+}
+
+/// A processor, by its name among all consumers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ProcessorName {
+    Moderation,
+    Translation,
+    WriteBack,
+    Notify,
+}
+
+impl ProcessorName {
+    const ALL: [Self; 4] = [Self::Moderation, Self::Translation, Self::WriteBack, Self::Notify];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Moderation => "moderation",
+            Self::Translation => "translation",
+            Self::WriteBack => "write-back",
+            Self::Notify => "notify",
+        }
+    }
+
+    /// The topic that it publishes on.
+    const fn tells(self) -> Option<Topic> {
+        match self {
+            Self::Moderation => Some(Topic::ImageModerated),
+            Self::Translation => Some(Topic::LabelsTranslated),
+            Self::WriteBack | Self::Notify => None,
+        }
+    }
+
+    /// Whether an operator's file says what it does.
+    const fn is_configured(self) -> bool {
+        !matches!(self, Self::WriteBack)
+    }
 }
 
 /// The process's environment; variables that are not text are left out.
@@ -62,10 +105,11 @@ impl Settings {
         let text = |text: &str| Ok::<_, String>(text.to_owned());
         let seconds = |text: &str| text.parse::<u64>().map(Duration::from_secs);
         let patience = Patience::default();
+        let processors = processors(&mut layers);
         let settings = Self {
             buckets: required(&mut layers, "buckets", "the bucket whose uploads are labelled").into(),
             table: required(&mut layers, "table", "the ledger's table").pop().unwrap_or_default(),
-            topics: topics(&mut layers),
+            topics: topics(&mut layers, &processors),
             queues: layers.many("queues", &[], text),
             detectors: detectors(&mut layers),
             google_credentials: google_credentials(&mut layers),
@@ -82,6 +126,9 @@ impl Settings {
             callers: callers(&mut layers),
             allow_source: layers.allow_source(&[]),
             limits: layers.limits(),
+            languages: languages(&mut layers, &processors),
+            config_bucket: config_bucket(&mut layers, &processors),
+            processors,
             stage: layers.one("stage", None, text).unwrap_or_else(|| "dev".to_owned()),
             log_filter: log_filter(environment),
         };
@@ -97,14 +144,40 @@ fn required(layers: &mut Layers<'_>, name: &str, what: &str) -> Vec<String> {
     values
 }
 
-fn topics(layers: &mut Layers<'_>) -> BTreeMap<Topic, String> {
+fn processors(layers: &mut Layers<'_>) -> Vec<ProcessorName> {
+    layers.many("processors", &[], |text| {
+        let found = ProcessorName::ALL.into_iter().find(|processor| processor.name() == text);
+        found.ok_or_else(|| format!("{text} is none of {}", ProcessorName::ALL.map(ProcessorName::name).join(", ")))
+    })
+}
+
+fn languages(layers: &mut Layers<'_>, processors: &[ProcessorName]) -> Vec<Language> {
+    let parse = |text: &str| text.parse::<Language>().map_err(|error| error.message().to_owned());
+    let languages = layers.many("languages", &[], parse);
+    if languages.is_empty() && processors.contains(&ProcessorName::Translation) {
+        layers.problem("CROSSLENS_LANGUAGES is missing: what labels are translated into, as in es,fr".to_owned());
+    }
+    languages
+}
+
+fn config_bucket(layers: &mut Layers<'_>, processors: &[ProcessorName]) -> Option<String> {
+    let bucket = layers.one("config_bucket", None, |text| Ok::<_, String>(text.to_owned()));
+    if let (None, Some(asks)) = (&bucket, processors.iter().find(|processor| processor.is_configured())) {
+        layers.problem(format!("CROSSLENS_CONFIG_BUCKET is missing: where {}'s file lies", asks.name()));
+    }
+    bucket
+}
+
+fn topics(layers: &mut Layers<'_>, processors: &[ProcessorName]) -> BTreeMap<Topic, String> {
     let topic = |text: &str| {
         let (name, arn) = text.split_once('=').ok_or("as in image_labelled=arn:aws:sns:…")?;
         let topic = Topic::from_name(name).ok_or_else(|| format!("{name} is no topic that this function publishes"))?;
         Ok::<_, String>((topic, arn.to_owned()))
     };
     let topics: BTreeMap<Topic, String> = layers.many("topics", &[], topic).into_iter().collect();
-    for topic in [Topic::ImageLabelled, Topic::ImageFailed].iter().filter(|topic| !topics.contains_key(topic)) {
+    let told = processors.iter().filter_map(|processor| processor.tells());
+    let needed = [Topic::ImageLabelled, Topic::ImageFailed].into_iter().chain(told);
+    for topic in needed.filter(|topic| !topics.contains_key(topic)) {
         layers.problem(format!("CROSSLENS_TOPICS does not name {0}: {0}=ARN", topic.name()));
     }
     topics
@@ -181,6 +254,20 @@ mod tests {
         for part in ["BUCKETS", "TABLE", "image_labelled", "image_failed", "DETECTORS", "RETENTION"] {
             assert!(message.contains(part), "{part} in {message}");
         }
+    }
+
+    #[test]
+    fn processors_need_their_topics_languages_and_files() {
+        let with = [&LEAST[..], &[("CROSSLENS_PROCESSORS", "moderation,translation,notify,blurring")]].concat();
+        let message = Settings::resolve(&environment(&with)).unwrap_err().message().to_owned();
+        for part in ["blurring is none of", "image_moderated", "labels_translated", "LANGUAGES", "CONFIG_BUCKET"] {
+            assert!(message.contains(part), "{part} in {message}");
+        }
+        let with =
+            [&LEAST[..], &[("CROSSLENS_PROCESSORS", "write-back"), ("CROSSLENS_LANGUAGES", "es, pt-BR")]].concat();
+        let settings = Settings::resolve(&environment(&with)).unwrap();
+        assert_eq!((settings.processors, settings.config_bucket), (vec![ProcessorName::WriteBack], None));
+        assert_eq!(settings.languages.iter().map(Language::tag).collect::<Vec<_>>(), ["es", "pt-BR"]);
     }
 
     #[test]

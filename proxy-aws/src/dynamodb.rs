@@ -1,5 +1,5 @@
 //! The ledger on DynamoDB: one table, and every change under a condition. What lies in the table is in `rows`, how a request
-//! ends in `records`.
+//! ends in `records`; what processors make of it in `journal`, `reviews` and `phrases`.
 //!
 //! An image costs three writes: the claim, one transaction with its outcome and its event, and the word that the event is
 //! published. The event lies in the request's own row, so that the outbox is an index over a few rows and not a row more.
@@ -11,8 +11,11 @@
 mod archive;
 mod change;
 mod fault;
+mod journal;
 mod lists;
+mod phrases;
 mod records;
+mod reviews;
 mod rows;
 mod table;
 
@@ -92,6 +95,11 @@ impl DynamoLedger {
             Some(ttl) => change.set_once(TTL, number(ttl.seconds)).set_once("expiring", text(ttl.day)),
             None => change,
         }
+    }
+
+    /// Gives a row that goes with its image an end of its own, for where nobody erases it.
+    fn ending(&self, change: Change) -> Change {
+        change.set_or_remove(TTL, self.ttl().map(|ttl| number(ttl.seconds)))
     }
 }
 

@@ -1,12 +1,16 @@
 //! Lambda events in, answers out. One binary takes every kind of event; which of them a function gets, and what it may do,
 //! is the stack's to say.
 //!
-//! `incoming` tells what an event is and `notice` what S3 says in it (both pure); `http`, `uploads` and `sweep` do the work.
+//! `incoming` tells what an event is, `notice` what S3 says in it and `told` what we have said ourselves (all pure); `http`,
+//! `uploads`, `events` and `sweep` do the work.
 
+mod events;
 mod http;
 mod incoming;
+mod metric;
 mod notice;
 mod sweep;
+mod told;
 mod uploads;
 
 use std::time::Duration;
@@ -19,9 +23,11 @@ use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::Instant;
 
 pub use self::{
-    incoming::{Incoming, Message},
+    events::Events,
+    incoming::{Delivered, Delivery, Incoming, Message},
     notice::Notice,
     sweep::Sweep,
+    told::Told,
     uploads::Uploads,
 };
 
@@ -32,6 +38,7 @@ pub struct Entry {
     /// The routes of every front, wrapped.
     pub routes: Router,
     pub uploads: Uploads,
+    pub events: Events,
     pub sweep: Sweep,
     /// What is kept of an invocation: a claim lives until its very end, the work has to end this much earlier.
     pub grace: Duration,
@@ -72,12 +79,18 @@ impl Entry {
                 let event = LambdaEvent { payload, context: context.clone() };
                 http::answer(self.routes.clone(), event, time_left).await
             }
-            Incoming::Queue(messages) => {
-                let failed = self.uploads.queue(messages, deadline).await.into_iter();
-                let failures = failed.map(|item_identifier| ItemFailure { item_identifier }).collect();
+            Incoming::Queue { uploads, events } => {
+                let failed = tokio::join!(self.uploads.queue(uploads, deadline), self.events.queue(events, deadline));
+                let failures = failed
+                    .0
+                    .into_iter()
+                    .chain(failed.1)
+                    .map(|item_identifier| ItemFailure { item_identifier })
+                    .collect();
                 to_raw_value(&BatchAnswer { batch_item_failures: failures }).map_err(internal)
             }
             Incoming::Notices(notices) => nothing(self.uploads.directly(notices, &context.request_id, deadline).await),
+            Incoming::Events(told) => nothing(self.events.directly(told, deadline).await),
             Incoming::Schedule => nothing(self.sweep.run(deadline).await),
         }
     }

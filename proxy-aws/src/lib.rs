@@ -2,11 +2,13 @@
 //!
 //! # Layout, in reading order
 //! `entry` takes every kind of Lambda event in; `s3`, `dynamodb`, `sns`, `sqs`, `rekognition` and `translate` are the adapters,
-//! one service each; `google_identity` says to Google's side who calls; `backfill` and `dead_letters` are what an operator does
-//! from the command line, and `refusals` tells them what went wrong. `main` wires one pipeline from them.
+//! one service each; `configuration` reads the operator's files; `google_identity` says to Google's side who calls; `backfill` and
+//! `dead_letters` are what an operator does from the command line, and `refusals` tells them what went wrong. `main` wires one
+//! pipeline from them.
 
 pub mod backfill;
 pub mod clients;
+pub mod configuration;
 pub mod dead_letters;
 pub mod dynamodb;
 pub mod entry;

@@ -1,4 +1,8 @@
-//! Objects of the configured buckets, and what the pipeline keeps in the first of them.
+//! Objects of the configured buckets, and what the pipeline keeps in the first of them. `originals` writes tags on what was
+//! uploaded, `tags` says which (pure).
+
+mod originals;
+mod tags;
 
 use std::sync::Arc;
 
@@ -36,17 +40,22 @@ impl Buckets {
         self.names.first().map(String::as_str).ok_or_else(|| Error::new(Kind::Unavailable, "no bucket is configured"))
     }
 
-    async fn read(&self, object: &ObjectRef) -> Result<Bytes> {
-        if !self.names.contains(&object.bucket) {
-            return Err(Error::new(Kind::Forbidden, "the bucket is not configured"));
+    /// An object can name any bucket.
+    fn ours(&self, object: &ObjectRef) -> Result<()> {
+        if self.names.contains(&object.bucket) {
+            return Ok(());
         }
+        Err(Error::new(Kind::Forbidden, "the bucket is not configured"))
+    }
+
+    async fn read(&self, object: &ObjectRef) -> Result<Bytes> {
+        self.ours(object)?;
         let mut call = self.client.get_object().bucket(&object.bucket).key(&object.key);
         // Without a version the etag stands for it: bytes that were replaced meanwhile are another object's. Who knows neither
         // wants whatever is there now.
         call = match &object.version {
             Some(version) => call.version_id(version),
-            None if object.etag.is_empty() => call,
-            None => call.if_match(&object.etag),
+            None => call.set_if_match(etag(object)),
         };
         let answer = call.send().await.map_err(|error| classify(error, "the object cannot be read"))?;
         // Before a byte of it is read.
@@ -73,7 +82,10 @@ impl Store for Buckets {
     async fn put(&self, key: &str, bytes: Bytes) -> Result<()> {
         check(key)?;
         let call = self.client.put_object().bucket(self.own()?).key(key).body(ByteStream::from(bytes));
-        call.send().await.map_err(|error| classify(error, "the object cannot be written"))?;
+        call.set_content_type(content_type(key).map(str::to_owned))
+            .send()
+            .await
+            .map_err(|error| classify(error, "the object cannot be written"))?;
         Ok(())
     }
 
@@ -83,6 +95,26 @@ impl Store for Buckets {
         call.send().await.map_err(|error| classify(error, "the object cannot be removed"))?;
         Ok(())
     }
+}
+
+/// The object's etag, where it is known: what only a `source` names has none.
+fn etag(object: &ObjectRef) -> Option<String> {
+    Some(object.etag.clone()).filter(|etag| !etag.is_empty())
+}
+
+/// What browsers and other readers take an object for, by its name.
+fn content_type(key: &str) -> Option<&'static str> {
+    let (_, extension) = key.rsplit_once('.')?;
+    Some(match extension.to_ascii_lowercase().as_str() {
+        "jpg" | "jpeg" => "image/jpeg",
+        "png" => "image/png",
+        "gif" => "image/gif",
+        "webp" => "image/webp",
+        "bmp" => "image/bmp",
+        "tif" | "tiff" => "image/tiff",
+        "json" => "application/json",
+        _ => return None,
+    })
 }
 
 async fn bounded(mut body: ByteStream, size: usize, most: usize) -> Result<Bytes> {
@@ -132,7 +164,7 @@ fn classify<E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static>
             (Kind::Forbidden, "the object's KMS key may not be used")
         }
         ("AccessDenied" | "AllAccessDisabled", _) | (_, Some(403)) => {
-            (Kind::Forbidden, "a policy forbids reading the object")
+            (Kind::Forbidden, "a policy forbids access to the object")
         }
         _ => (Kind::SourceUnavailable, what),
     };

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use aws_sdk_sqs::types::ChangeMessageVisibilityBatchRequestEntry as Entry;
 use tracing::warn;
 
-use crate::entry::Message;
+use crate::entry::Delivery;
 
 /// Entries in one call, as SQS has it.
 const TOGETHER: usize = 10;
@@ -24,7 +24,7 @@ pub struct Delays {
 #[derive(Debug)]
 #[allow(missing_docs)]
 pub struct Failed<'a> {
-    pub message: &'a Message,
+    pub delivery: &'a Delivery,
     /// What whoever refused the work asked for.
     pub retry_after: Option<Duration>,
 }
@@ -40,12 +40,12 @@ impl Delays {
     pub async fn delay(&self, failed: &[Failed<'_>]) {
         let mut queues: BTreeMap<&str, Vec<Entry>> = BTreeMap::new();
         for (place, item) in failed.iter().enumerate() {
-            let name = item.message.queue.rsplit(':').next().unwrap_or_default();
+            let name = item.delivery.queue.rsplit(':').next().unwrap_or_default();
             let Some(url) = self.urls.get(name) else { continue };
-            let away = self.away(item.message.receives).max(item.retry_after.unwrap_or_default()).min(LONGEST);
+            let away = self.away(item.delivery.receives).max(item.retry_after.unwrap_or_default()).min(LONGEST);
             let entry = Entry::builder()
                 .id(place.to_string())
-                .receipt_handle(&item.message.receipt)
+                .receipt_handle(&item.delivery.receipt)
                 .visibility_timeout(i32::try_from(away.as_secs()).unwrap_or(i32::MAX))
                 .build();
             match entry {

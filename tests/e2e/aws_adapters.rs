@@ -1,4 +1,7 @@
-//! S3 and SNS by the suites of their ports, on ministack.
+//! S3 and SNS by the suites of their ports, on ministack; tags on originals and the operator's files.
+
+mod configuration;
+mod originals;
 
 use std::{
     collections::BTreeMap,

@@ -52,8 +52,10 @@ fn told(event: &str) -> String {
         Ok(Incoming::Http) => "http".to_owned(),
         Ok(Incoming::Schedule) => "schedule".to_owned(),
         Ok(Incoming::Notices(notices)) => words(&notices),
-        Ok(Incoming::Queue(messages)) => {
-            let each = messages.iter().map(|message| match &message.notices {
+        Ok(Incoming::Events(events)) => format!("{} of our events", events.len()),
+        Ok(Incoming::Queue { uploads, events }) => {
+            assert!(events.is_empty(), "nobody has captured one of ours");
+            let each = uploads.iter().map(|message| match &message.notices {
                 Ok(notices) => words(notices),
                 Err(error) => refused(error),
             });

@@ -1,6 +1,7 @@
 //! The ledger on DynamoDB: the suites of its ports on real servers, and what only this ledger promises.
 
 mod faults;
+mod journal;
 mod races;
 
 use std::{sync::Arc, time::Duration};
@@ -79,6 +80,9 @@ async fn behaves_as_every_ledger(url: &str, boto: &Boto) {
         suites::archive(&ledger).await;
         suites::inbox(&ledger).await;
         suites::erase(&ledger).await;
+        suites::journal(Arc::new(ledger.clone())).await;
+        suites::reviews(&ledger).await;
+        suites::phrases(&ledger).await;
     }
 }
 

@@ -1,6 +1,1 @@
-//! The proxy on AWS's runtime emulator, with ministack around it and a real detector behind it.
 
-mod bad_days;
-mod http;
-mod uploads;
-mod world;

@@ -7,7 +7,12 @@ use std::{
 };
 
 use async_trait::async_trait;
-use common::{error::Result, event::Event, ports::Outbox, request::ImageId};
+use common::{
+    error::Result,
+    event::{Event, Topic},
+    ports::Outbox,
+    request::ImageId,
+};
 
 use super::{
     DAY, DynamoLedger, GRACE, OUTBOX,
@@ -24,24 +29,26 @@ const DAYS_BACK: i64 = 4;
 #[async_trait]
 impl Outbox for DynamoLedger {
     async fn unpublished(&self, age: Duration, limit: usize) -> Result<Vec<Event>> {
-        let rows = self.waiting(age, Some(limit)).await?;
-        let keys: Vec<Key> = rows.iter().filter_map(Row::id).map(|id| Key::request(&id)).collect();
+        let keys: Vec<Key> = self.waiting(age, Some(limit)).await?.iter().filter_map(Row::key).collect();
         // The index follows the table with a delay: the row itself says whether the event still waits.
         let rows = self.table.get_many(&keys, Some("pk, sk, event_json, outbox")).await?;
-        let mut found: HashMap<ImageId, Event> = HashMap::new();
+        let mut found: HashMap<Key, Event> = HashMap::new();
         for row in rows.iter().filter(|row| row.has("outbox")) {
-            if let (Some(id), Some(event)) = (row.id(), row.unpacked("event_json")?) {
-                found.insert(id, event);
+            if let (Some(key), Some(event)) = (row.key(), row.unpacked("event_json")?) {
+                found.insert(key, event);
             }
         }
-        let in_order = keys.iter().filter_map(|key| key.pk.split_once('#').and_then(|(_, id)| id.parse().ok()));
-        Ok(in_order.filter_map(|id: ImageId| found.remove(&id)).collect())
+        Ok(keys.iter().filter_map(|key| found.remove(key)).collect())
     }
 
     async fn published(&self, event_id: &str) -> Result<()> {
-        let id = event_id.split_once(':').and_then(|(id, _kind)| id.parse::<ImageId>().ok());
+        let named = event_id.split_once(':').and_then(|(id, kind)| Some((id.parse::<ImageId>().ok()?, kind)));
         // Nobody has recorded an event with such a name.
-        let Some(id) = id else { return Ok(()) };
+        let Some((id, kind)) = named else { return Ok(()) };
+        // The pipeline's events lie in their requests' rows, those of processors have rows of their own.
+        if ![Topic::ImageLabelled.kind(), Topic::ImageFailed.kind()].contains(&kind) {
+            return self.table.delete(&Key::event(id.as_str(), event_id)).await;
+        }
         let told = Change::of(Key::request(&id))
             .remove(&["event_json", "event_id", "outbox", "recorded_ms"])
             .only_if("event_id = :event_id")
@@ -94,7 +101,7 @@ impl DynamoLedger {
         Ok(rows.iter().filter(|row| row.is_settled() && !is_over(row)).filter_map(Row::id).collect())
     }
 
-    /// The keys of requests whose event has waited for this long, the oldest first.
+    /// The keys of rows whose event has waited for this long, the oldest first.
     async fn waiting(&self, age: Duration, limit: Option<usize>) -> Result<Vec<Row>> {
         let until = now_ms().saturating_sub(ms(age));
         let values = [(":outbox".to_owned(), text(OUTBOX)), (":until".to_owned(), number(until))].into();

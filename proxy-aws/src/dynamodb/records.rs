@@ -1,7 +1,5 @@
 //! How a request ends: its row, the analysis that it stands on and its event in one transaction; and how it is forgotten.
 
-use std::time::Duration;
-
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use common::{
     analysis::Analysis,
@@ -17,7 +15,7 @@ use super::{
     fault::lost,
     now_ms,
     rows::{Key, Row, number, object_of, packed, text},
-    table::{Asked, Transacted, pauses},
+    table::{Asked, Transacted, first_at_once},
 };
 
 impl DynamoLedger {
@@ -124,15 +122,19 @@ impl DynamoLedger {
         Err(last.unwrap_or_else(lost))
     }
 
-    /// Removes the request's row and what only it stands on; with `seen`, only while its end is still this one.
+    /// Removes the request's row, what only it stands on and what processors know of the image; with `seen`, only while its
+    /// end is still this one.
     pub(super) async fn forget(&self, id: &ImageId, seen: Option<i64>) -> Result<bool> {
         let mut last = None;
         for pause in first_at_once() {
             tokio::time::sleep(pause).await;
-            let Some(row) = self.table.get(&Key::request(id)).await? else { return Ok(false) };
-            if seen.is_some() && row.number("ttl") != seen {
+            let row = self.table.get(&Key::request(id)).await?;
+            if seen.is_some() && row.as_ref().and_then(|row| row.number("ttl")) != seen {
                 return Ok(false);
             }
+            // Before the request itself: after a crash in between, erasing it again erases the rest as well.
+            let known = self.forget_findings(id).await?;
+            let Some(row) = row else { return Ok(known) };
             let (analysis, object) = (row.analysis(), row.text("object_key"));
             let mut gone = stands_on(Change::of(Key::request(id)), analysis.as_ref());
             gone = match object {
@@ -216,10 +218,6 @@ fn stands_on(change: Change, analysis: Option<&Key>) -> Change {
             .with(":old_pk", text(&key.pk))
             .with(":old_sk", text(&key.sk)),
     }
-}
-
-fn first_at_once() -> impl Iterator<Item = Duration> {
-    std::iter::once(Duration::ZERO).chain(pauses())
 }
 
 impl DynamoLedger {

@@ -6,6 +6,12 @@
 //! | an analysis | `ana#DIGEST#FEATURES` | `PROVIDER#MODEL` |
 //! | a request that stands on an analysis | `ref#` and the analysis's key | `ID` |
 //! | a request about an object, where deleting that is to erase it | `obj#BUCKET/KEY` | `ID` |
+//! | that a processor has settled an event | `img#ID` | `done#PROCESSOR#EVENT` |
+//! | what processors know about an image; the decision also knows its place on the review list | `img#ID` | `fact#KIND` |
+//! | a processor's event, while it is not published | `img#ID` | `evt#EVENT` |
+//! | a line of the audit log | `img#ID` | `audit#MICROSECONDS#PROCESSOR#EVENT#N` |
+//! | an image that waits for a person | `review` | `MICROSECONDS#ID` |
+//! | a phrase in a language | `phr#LANGUAGE` | the phrase |
 
 use std::{
     collections::HashMap,
@@ -16,10 +22,14 @@ use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use common::{
     analysis::{DetectorId, Features},
     error::{Result, internal},
+    event::Topic,
     image::Digest,
+    moderation::AuditLine,
     request::{ImageId, ObjectRef},
+    translation::Language,
 };
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
+use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::fault::too_large;
@@ -31,12 +41,20 @@ const PLAIN_BYTES: usize = 16 * 1024;
 const MOST_BYTES: usize = 360_000;
 
 const REQUEST: &str = "req";
+/// The partition of the review list.
+pub(super) const REVIEW: &str = "review";
+/// How the rows of an image's partition begin that are asked for together.
+pub(super) const FACT: &str = "fact#";
+pub(super) const AUDIT: &str = "audit#";
+/// The longest phrase that stands in a key as it is, in bytes; a sort key may have 1,024
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>).
+const PHRASE_BYTES: usize = 512;
 
 /// A row as the SDK has it.
 pub(super) type Item = HashMap<String, AttributeValue>;
 
 /// What finds a row.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub(super) pk: String,
     pub(super) sk: String,
@@ -74,6 +92,51 @@ impl Key {
     /// The partition of all requests about the object `BUCKET/KEY`.
     pub(super) fn objects(object: &str) -> String {
         format!("obj#{object}")
+    }
+
+    /// The partition of what processors leave behind about an image.
+    pub(super) fn image(id: &str) -> String {
+        format!("img#{id}")
+    }
+
+    /// That a processor has settled an event. The image is the first half of the event's own name.
+    pub(super) fn mark(processor: &str, event_id: &str) -> Self {
+        let image = event_id.split_once(':').map_or(event_id, |(image, _kind)| image);
+        Self { pk: Self::image(image), sk: format!("done#{processor}#{event_id}") }
+    }
+
+    /// The newest of its kind that is known about an image.
+    pub(super) fn fact(id: &ImageId, topic: Topic) -> Self {
+        Self { pk: Self::image(id.as_str()), sk: format!("{FACT}{}", topic.kind()) }
+    }
+
+    /// A processor's event that is not yet published.
+    pub(super) fn event(id: &str, event_id: &str) -> Self {
+        Self { pk: Self::image(id), sk: format!("evt#{event_id}") }
+    }
+
+    /// The `n`th line that a processor adds to the audit log for one event.
+    pub(super) fn audit(line: &AuditLine, processor: &str, event_id: &str, n: usize) -> Self {
+        let sk = format!("{AUDIT}{:016}#{processor}#{event_id}#{n:02}", line.at.as_microsecond());
+        Self { pk: Self::image(line.id.as_str()), sk }
+    }
+
+    /// A place on the review list.
+    pub(super) fn review(since: Timestamp, id: &ImageId) -> Self {
+        Self::review_place(&format!("{:016}#{id}", since.as_microsecond()))
+    }
+
+    /// The place on the review list that a decision remembers.
+    pub(super) fn review_place(sk: &str) -> Self {
+        Self { pk: REVIEW.to_owned(), sk: sk.to_owned() }
+    }
+
+    pub(super) fn phrase(language: &Language, phrase: &str) -> Self {
+        let pk = format!("phr#{language}");
+        // No text of that length is a phrase, but a detector may say anything; an empty key is refused.
+        let plain = !phrase.is_empty() && phrase.len() <= PHRASE_BYTES && !phrase.starts_with("sha256:");
+        let sk = if plain { phrase.to_owned() } else { Digest::of(phrase.as_bytes()).to_string() };
+        Self { pk, sk }
     }
 
     pub(super) fn item(&self) -> Item {
@@ -121,6 +184,11 @@ impl Row {
     /// Whether a request has ended.
     pub(super) fn is_settled(&self) -> bool {
         self.has("ana_pk") || self.has("failure_json")
+    }
+
+    pub(super) fn key(&self) -> Option<Key> {
+        let (pk, sk) = (self.text("pk")?, self.text("sk")?);
+        Some(Key { pk: pk.to_owned(), sk: sk.to_owned() })
     }
 
     /// The id of a request's row.

@@ -55,6 +55,8 @@ pub(super) struct Asked {
     pub(super) limit: Option<usize>,
     /// The attributes that are wanted; all without it.
     pub(super) only: Option<&'static str>,
+    /// Turns the order of the sort key around.
+    pub(super) last_first: bool,
 }
 
 impl Table {
@@ -115,6 +117,7 @@ impl Table {
                 .set_expression_attribute_names(names)
                 .set_expression_attribute_values(Some(asked.values.clone()))
                 .set_projection_expression(asked.only.map(ToOwned::to_owned))
+                .scan_index_forward(!asked.last_first)
                 .set_limit(left.and_then(|left| i32::try_from(left).ok()))
                 .set_exclusive_start_key(start);
             let answer = query.send().await.map_err(call_error)?;
@@ -151,6 +154,19 @@ impl Table {
         }
     }
 
+    /// Takes a row away; one that is gone already is no error. A transaction that holds it is waited for.
+    pub(super) async fn delete(&self, key: &Key) -> Result<()> {
+        let mut pauses = pauses();
+        loop {
+            let delete = self.client.delete_item().table_name(&self.name).set_key(Some(key.item()));
+            let Err(error) = delete.send().await else { return Ok(()) };
+            match pauses.next().filter(|_| error.code().is_some_and(|code| CONFLICT.contains(&code))) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Err(call_error(error)),
+            }
+        }
+    }
+
     /// All of these writes or none. The SDK gives each call a token, so that its own repetitions count once.
     pub(super) async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<Transacted> {
         let error = match self.client.transact_write_items().set_transact_items(Some(writes)).send().await {
@@ -179,6 +195,11 @@ impl Table {
             None => Err(internal(error)),
         }
     }
+}
+
+/// The same with no wait before the first try.
+pub(super) fn first_at_once() -> impl Iterator<Item = Duration> {
+    std::iter::once(Duration::ZERO).chain(pauses())
 }
 
 /// How long to wait before each further try of what others were in the way of.

@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use common::error::{Error, Kind, Result};
 use serde::{Deserialize, de::IgnoredAny};
 
-use super::notice::{self, Notice};
+use super::{
+    notice::{self, Notice},
+    told::{self, Told},
+};
 
 /// One Lambda event.
 #[derive(Debug)]
@@ -13,17 +16,24 @@ pub enum Incoming {
     /// A request through API Gateway (either kind), a function URL or a load balancer.
     Http,
     /// Messages of a queue: each fails by itself.
-    Queue(Vec<Message>),
+    Queue {
+        /// What S3 says, and what cannot be read.
+        uploads: Vec<Message>,
+        /// Our own events.
+        events: Vec<Delivered>,
+    },
     /// Notifications without a queue: what fails, fails the invocation, and Lambda tries it again.
     Notices(Vec<Notice>),
+    /// Our own events without a queue: the same.
+    Events(Vec<Told>),
     /// The schedule's call.
     Schedule,
 }
 
-/// A message of a queue.
+/// One delivery of a queue's message.
 #[derive(Debug)]
-pub struct Message {
-    /// Its name in `batchItemFailures`.
+pub struct Delivery {
+    /// The message's name in `batchItemFailures`.
     pub id: String,
     /// The handle of this delivery.
     pub receipt: String,
@@ -31,8 +41,24 @@ pub struct Message {
     pub queue: String,
     /// How often it was delivered by now, this time included.
     pub receives: u32,
+}
+
+/// A message about objects.
+#[derive(Debug)]
+pub struct Message {
+    /// How it came.
+    pub delivery: Delivery,
     /// What it says, or why that cannot be read.
     pub notices: Result<Vec<Notice>>,
+}
+
+/// A message that holds one of our events.
+#[derive(Debug)]
+pub struct Delivered {
+    /// How it came.
+    pub delivery: Delivery,
+    /// What it says.
+    pub told: Told,
 }
 
 impl Incoming {
@@ -108,29 +134,41 @@ struct Attributes {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct TopicRecord {
-    sns: Told,
+    sns: Notification,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Told {
+struct Notification {
     message: String,
 }
 
 fn queue(event: &str) -> Result<Incoming> {
     let Records { records } = records::<QueueRecord>(event)?;
-    let message = |record: QueueRecord| Message {
-        id: record.message_id,
-        receipt: record.receipt_handle,
-        queue: record.queue,
-        receives: record.attributes.approximate_receive_count.and_then(|count| count.parse().ok()).unwrap_or(1),
-        notices: notice::read(&record.body),
-    };
-    Ok(Incoming::Queue(records.into_iter().map(message).collect()))
+    let (mut uploads, mut events) = (Vec::new(), Vec::new());
+    for record in records {
+        let delivery = Delivery {
+            id: record.message_id,
+            receipt: record.receipt_handle,
+            queue: record.queue,
+            receives: record.attributes.approximate_receive_count.and_then(|count| count.parse().ok()).unwrap_or(1),
+        };
+        match told::read(&record.body) {
+            Some(Ok(told)) => events.push(Delivered { delivery, told }),
+            Some(Err(error)) => uploads.push(Message { delivery, notices: Err(error) }),
+            None => uploads.push(Message { delivery, notices: notice::read(&record.body) }),
+        }
+    }
+    Ok(Incoming::Queue { uploads, events })
 }
 
 fn topic(event: &str) -> Result<Incoming> {
     let Records { records } = records::<TopicRecord>(event)?;
+    // A topic has messages of one kind, and Lambda gets one at a time.
+    let events: Option<Vec<_>> = records.iter().map(|record| told::read(&record.sns.message)).collect();
+    if let Some(events) = events {
+        return events.into_iter().collect::<Result<_>>().map(Incoming::Events);
+    }
     let read = records.iter().map(|record| notice::read(&record.sns.message)).collect::<Result<Vec<_>>>()?;
     Ok(Incoming::Notices(read.into_iter().flatten().collect()))
 }
@@ -160,9 +198,33 @@ mod tests {
     fn a_message_that_cannot_be_read_leaves_its_neighbours_alone() {
         let test = r#"{"Service":"Amazon S3","Event":"s3:TestEvent"}"#;
         let event = json!({ "Records": [message("good", test), message("bad", "not JSON")] }).to_string();
-        let Incoming::Queue(messages) = Incoming::read(&event).unwrap() else { panic!("not a queue") };
-        assert!(messages[0].notices.is_ok() && messages[1].notices.is_err());
-        assert_eq!((messages[0].receives, messages[0].queue.as_str()), (3, "arn:aws:sqs:eu-west-1:1:uploads"));
+        let Incoming::Queue { uploads, events } = Incoming::read(&event).unwrap() else { panic!("not a queue") };
+        assert!(uploads[0].notices.is_ok() && uploads[1].notices.is_err() && events.is_empty());
+        let delivery = &uploads[0].delivery;
+        assert_eq!((delivery.receives, delivery.queue.as_str()), (3, "arn:aws:sqs:eu-west-1:1:uploads"));
+    }
+
+    #[test]
+    fn events_are_told_from_uploads_and_an_unreadable_one_fails_alone() {
+        let id = "aws-aaaaaaaaaaaaaaaaaaaaaaaaaa";
+        let data = json!({ "id": id, "problem": "too-large", "detail": "it is" });
+        let event = json!({
+            "specversion": "1.0", "id": format!("{id}:failed"), "type": "dev.crosslens.image.failed.v1", "subject": id,
+            "source": "/crosslens/aws", "time": "2026-11-20T10:00:00Z", "datacontenttype": "application/json", "data": data,
+        })
+        .to_string();
+        let strange = event.replace("image.failed", "image.of.others");
+        let test = r#"{"Service":"Amazon S3","Event":"s3:TestEvent"}"#;
+        let records = [message("e", &event), message("s", &strange), message("u", test)];
+        let batch = json!({ "Records": records }).to_string();
+        let Incoming::Queue { uploads, events } = Incoming::read(&batch).unwrap() else { panic!("not a queue") };
+        assert_eq!((events[0].delivery.id.as_str(), events.len()), ("e", 1));
+        assert_eq!((uploads[0].delivery.id.as_str(), uploads[1].delivery.id.as_str()), ("s", "u"));
+        assert!(uploads[0].notices.is_err() && uploads[1].notices.is_ok());
+        let sns = |message: &str| json!({ "Records": [{ "EventSource": "aws:sns", "Sns": { "Message": message } }] });
+        assert!(matches!(Incoming::read(&sns(&event).to_string()), Ok(Incoming::Events(events)) if events.len() == 1));
+        assert_eq!(Incoming::read(&sns(&strange).to_string()).unwrap_err().kind(), Kind::InvalidRequest);
+        assert!(matches!(Incoming::read(&sns(test).to_string()), Ok(Incoming::Notices(_))));
     }
 
     #[test]

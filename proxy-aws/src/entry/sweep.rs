@@ -1,13 +1,13 @@
 //! What the schedule does every minute: publishes what a killed invocation or a refusing topic left behind, lets go what
-//! has been kept for long enough, and tells how old the oldest unpublished event is.
+//! has been kept for long enough, and tells how long the oldest unpublished event and the oldest image on the review list wait.
 
-use std::{io::Write as _, time::Duration};
+use std::time::Duration;
 
 use common::{error::Result, pipeline::Pipeline};
-use serde_json::json;
 use tokio::time::Instant;
 use tracing::info;
 
+use super::metric;
 use crate::dynamodb::DynamoLedger;
 
 /// Requests let go between two looks at the clock.
@@ -38,7 +38,8 @@ impl Sweep {
             }
         };
         // Told whatever happened: a topic that refuses is what the alarm is for.
-        self.tell_age(self.ledger.outbox_age().await?.unwrap_or_default());
+        metric::age(&self.stage, "OutboxAgeSeconds", self.ledger.outbox_age().await?);
+        metric::age(&self.stage, "ReviewAgeSeconds", self.ledger.review_age().await?);
         let mut let_go: usize = 0;
         while Instant::now() < deadline {
             let over = self.ledger.over(STEP).await?;
@@ -52,21 +53,5 @@ impl Sweep {
         }
         info!(published, let_go, "swept");
         swept
-    }
-
-    /// A line in CloudWatch's embedded metric format
-    /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>).
-    fn tell_age(&self, age: Duration) {
-        let metrics = json!([{ "Name": "OutboxAgeSeconds", "Unit": "Seconds" }]);
-        let line = json!({
-            "_aws": {
-                "Timestamp": jiff::Timestamp::now().as_millisecond(),
-                "CloudWatchMetrics": [{ "Namespace": "Crosslens", "Dimensions": [["Stage"]], "Metrics": metrics }],
-            },
-            "Stage": self.stage,
-            "OutboxAgeSeconds": age.as_secs(),
-        });
-        // Nobody reading is no reason to stop.
-        let _ = writeln!(std::io::stdout(), "{line}");
     }
 }

@@ -43,13 +43,16 @@ struct Counts {
 impl Uploads {
     /// Messages of a queue; returns the ids of those that are to come back.
     pub(super) async fn queue(&self, messages: Vec<Message>, deadline: Instant) -> Vec<String> {
+        if messages.is_empty() {
+            return Vec::new();
+        }
         let (mut origins, mut notices) = (Vec::new(), Vec::new());
         let mut failures: Vec<Option<Error>> = Vec::new();
         for (place, message) in messages.iter().enumerate() {
             failures.push(message.notices.as_ref().err().cloned());
             for notice in message.notices.iter().flatten() {
                 origins.push(place);
-                notices.push((message.id.clone(), notice.clone()));
+                notices.push((message.delivery.id.clone(), notice.clone()));
             }
         }
         for (place, answer) in origins.into_iter().zip(self.take(notices, deadline).await) {
@@ -61,14 +64,14 @@ impl Uploads {
             .iter()
             .zip(&failures)
             .filter_map(|(message, failure)| {
-                let error = failure.as_ref()?;
-                let (id, cause) = (&message.id, error.causes());
-                warn!(message.id = id, message.receives = message.receives, %error, cause, "an upload is not labelled yet");
-                Some(Failed { message, retry_after: error.retry_after() })
+                let (delivery, error) = (&message.delivery, failure.as_ref()?);
+                let (id, cause) = (&delivery.id, error.causes());
+                warn!(message.id = id, message.receives = delivery.receives, %error, cause, "an upload is not labelled yet");
+                Some(Failed { delivery, retry_after: error.retry_after() })
             })
             .collect();
         self.delays.delay(&failed).await;
-        failed.into_iter().map(|failed| failed.message.id.clone()).collect()
+        failed.into_iter().map(|failed| failed.delivery.id.clone()).collect()
     }
 
     /// Notices without a queue: the first failure is everybody's, and all come back; the ledger knows what was done.

@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use common::event::Topic;
 use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 use tests::{Counted, Detector, Function, Ministack, ledger_table};
@@ -39,7 +40,8 @@ impl World {
         };
         let (told, uploads) = (queue("told"), queue("uploads"));
         let told_arn = arn(&ministack, &told);
-        let topics = ["image_labelled", "image_failed"].map(|name| {
+        let topics = Topic::ALL.map(|topic| {
+            let name = topic.name();
             let topic =
                 boto.call("sns", "create_topic", json!({ "Name": name }))["TopicArn"].as_str().unwrap().to_owned();
             let raw = json!({ "RawMessageDelivery": "true" });

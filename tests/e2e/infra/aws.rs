@@ -2,6 +2,7 @@
 //! long, what is watched, and that several stages stand side by side.
 
 mod linters;
+mod processors;
 mod template;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +12,8 @@ use serde_json::{Value, json};
 use super::Configuration;
 use template::{Template, listed};
 
-const FUNCTIONS: [&str; 4] = ["Backfill", "Http", "Sweep", "Uploads"];
+const FUNCTIONS: [&str; 8] =
+    ["Backfill", "Http", "Moderation", "Notify", "Sweep", "Translation", "Uploads", "WriteBack"];
 /// DESIGN's topics.
 const TOPICS: [&str; 8] = [
     "add_face_request",
@@ -27,16 +29,32 @@ const LEDGER: &str = "dynamodb:DeleteItem dynamodb:GetItem dynamodb:PutItem dyna
 const LOGS: &str = "logs:CreateLogStream logs:PutLogEvents";
 const LOOK: &str = "rekognition:DetectFaces rekognition:DetectLabels rekognition:DetectModerationLabels \
                     rekognition:DetectText rekognition:RecognizeCelebrities";
+/// What a processor may do in any case.
+const PROCESS: &str =
+    "dynamodb:DeleteItem dynamodb:GetItem dynamodb:Query dynamodb:UpdateItem s3:GetObject s3:ListBucket";
 const QUEUE: &str = "sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage";
 
 #[test]
 fn every_function_may_do_what_it_needs_and_nothing_else() {
     let template = Template::expanded(&[]);
     let needs = [
-        ("Http", format!("{LEDGER} {LOGS} {LOOK} s3:DeleteObject s3:PutObject sns:Publish")),
+        ("Http", format!("{LEDGER} {LOGS} {LOOK} s3:DeleteObject s3:GetObject s3:ListBucket s3:PutObject sns:Publish")),
         ("Sweep", format!("{LEDGER} {LOGS} dynamodb:BatchGetItem s3:DeleteObject s3:PutObject sns:Publish")),
         ("Uploads", pictures()),
         ("Backfill", pictures()),
+        ("Moderation", format!("{LOGS} {PROCESS} {QUEUE} s3:GetObjectVersion s3:PutObject sns:Publish")),
+        (
+            "Translation",
+            format!("{LOGS} {PROCESS} {QUEUE} dynamodb:BatchGetItem s3:PutObject sns:Publish translate:TranslateText"),
+        ),
+        (
+            "WriteBack",
+            format!(
+                "{LOGS} {PROCESS} {QUEUE} s3:GetObjectTagging s3:GetObjectVersionTagging s3:PutObject s3:PutObjectTagging \
+                 s3:PutObjectVersionTagging"
+            ),
+        ),
+        ("Notify", format!("{LOGS} {PROCESS} {QUEUE}")),
     ];
     let mut roles = BTreeSet::new();
     for (function, needs) in &needs {
@@ -51,7 +69,8 @@ fn every_function_may_do_what_it_needs_and_nothing_else() {
             let actions = listed(&statement["Action"]);
             let looks = actions.iter().all(|action| action.as_str().unwrap().starts_with("rekognition:Detect"));
             let looks = looks || actions.iter().all(|action| LOOK.contains(action.as_str().unwrap()));
-            assert_eq!(everywhere, looks, "{function}: {statement}");
+            let translates = actions == [&Value::from("translate:TranslateText")];
+            assert_eq!(everywhere, looks || translates, "{function}: {statement}");
         }
         let role = template.properties(function)["Role"]["Fn::GetAtt"][0].as_str().unwrap();
         assert!(roles.insert(role), "{function} shares {role}");
@@ -73,7 +92,7 @@ fn pictures() -> String {
 }
 
 #[test]
-fn writing_is_bound_to_prefixes() {
+fn reading_and_writing_is_bound_to_prefixes() {
     let template = Template::expanded(&[]);
     let writes = |function: &str, action: &str| -> BTreeSet<String> {
         let statements = template.statements(function).into_iter();
@@ -82,6 +101,16 @@ fn writing_is_bound_to_prefixes() {
         having.flat_map(|statement| listed(&statement["Resource"])).map(sub).collect()
     };
     let set = |prefixes: &[&str]| prefixes.iter().map(|prefix| (*prefix).to_owned()).collect::<BTreeSet<_>>();
+    let (config, events) = ("${ConfigBucket.Arn}/*", "/derived/events/*");
+    assert_eq!(writes("Http", "s3:GetObject"), set(&[config]), "it shows nobody a picture");
+    assert_eq!(writes("Uploads", "s3:GetObject"), set(&[config, "/*"]));
+    assert_eq!(writes("Moderation", "s3:GetObject"), set(&[config, events, "/*"]));
+    assert_eq!(writes("Moderation", "s3:PutObject"), set(&["/derived/*"]));
+    assert_eq!(writes("Translation", "s3:GetObject"), set(&[config, events]));
+    assert_eq!(writes("Translation", "s3:PutObject"), set(&[events]));
+    assert_eq!(writes("WriteBack", "s3:PutObject"), set(&["/derived/*"]));
+    assert_eq!(writes("WriteBack", "s3:PutObjectVersionTagging"), set(&["/*"]));
+    assert_eq!(writes("Notify", "s3:GetObject"), set(&[config, events]));
     assert_eq!(writes("Http", "s3:PutObject"), set(&["/derived/*", "/inbox/*"]));
     assert_eq!(writes("Uploads", "s3:PutObject"), set(&["/derived/*"]));
     assert_eq!(writes("Uploads", "s3:DeleteObject"), set(&["/derived/*", "/inbox/*"]));
@@ -100,23 +129,23 @@ fn a_failed_picture_is_held_back_and_never_lost() {
         let held = template.part("Mappings")["Visibility"][timeout]["Seconds"].as_str().unwrap();
         assert_eq!(held.parse::<u64>().unwrap(), 6 * timeout.parse::<u64>().unwrap(), "of {timeout} seconds");
     }
-    for (queue, dead) in [("UploadsQueue", "UploadsDeadLetters"), ("BackfillQueue", "BackfillDeadLetters")] {
-        let queue = template.properties(queue);
+    let sources = template.of("AWS::Lambda::EventSourceMapping");
+    for of in sources.keys().map(|source| source.trim_end_matches("Batches")) {
+        let (queue, dead) = (template.properties(&format!("{of}Queue")), format!("{of}DeadLetters"));
         assert_eq!(
             queue["VisibilityTimeout"],
             json!({"Fn::FindInMap": ["Visibility", {"Ref": "FunctionTimeout"}, "Seconds"]})
         );
         assert_eq!(queue["RedrivePolicy"]["maxReceiveCount"], 5);
-        assert_eq!(queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0], dead);
+        assert_eq!(queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0], dead.as_str());
         let (kept, given_up) =
-            (queue["MessageRetentionPeriod"].as_u64(), &template.properties(dead)["MessageRetentionPeriod"]);
+            (queue["MessageRetentionPeriod"].as_u64(), &template.properties(&dead)["MessageRetentionPeriod"]);
         // Four days is what SQS takes where nothing is said.
         assert!(given_up.as_u64().unwrap() > kept.unwrap_or(4 * 86_400));
     }
     for function in FUNCTIONS {
         assert_eq!(template.properties(function)["Timeout"], json!({"Ref": "FunctionTimeout"}));
     }
-    let sources = template.of("AWS::Lambda::EventSourceMapping");
     let at_once = |source: &str| {
         let source = sources[source];
         assert_eq!(source["BatchSize"], 10);
@@ -124,7 +153,7 @@ fn a_failed_picture_is_held_back_and_never_lost() {
         let parameter = source["ScalingConfig"]["MaximumConcurrency"]["Ref"].as_str().unwrap();
         template.part("Parameters")[parameter]["Default"].as_u64().unwrap()
     };
-    assert_eq!(sources.len(), 2);
+    assert_eq!(sources.len(), FUNCTIONS.len() - 2, "all but HTTP and the schedule");
     assert!(at_once("BackfillBatches") < at_once("UploadsBatches"), "the backfill yields to live uploads");
 }
 
@@ -170,6 +199,11 @@ fn what_somebody_must_know_sounds_an_alarm() {
         ("AWS/SQS/ApproximateNumberOfMessagesVisible", queue("BackfillDeadLetters")),
         ("AWS/SQS/ApproximateAgeOfOldestMessage", queue("UploadsQueue")),
         ("AWS/SQS/ApproximateAgeOfOldestMessage", queue("BackfillQueue")),
+        ("AWS/SQS/ApproximateNumberOfMessagesVisible", queue("ModerationDeadLetters")),
+        ("AWS/SQS/ApproximateNumberOfMessagesVisible", queue("TranslationDeadLetters")),
+        ("AWS/SQS/ApproximateNumberOfMessagesVisible", queue("WriteBackDeadLetters")),
+        ("AWS/SQS/ApproximateNumberOfMessagesVisible", queue("NotifyDeadLetters")),
+        ("Crosslens/ReviewAgeSeconds", r#"{"Ref":"Stage"}"#.to_owned()),
         ("Crosslens/OutboxAgeSeconds", r#"{"Ref":"Stage"}"#.to_owned()),
     ] {
         assert!(
@@ -234,7 +268,7 @@ fn what_is_kept_is_closed_encrypted_and_outlives_the_stack() {
         (&table["BillingMode"], &table["SSESpecification"]["SSEEnabled"]),
         (&"PAY_PER_REQUEST".into(), &true.into())
     );
-    for kept in ["Bucket", "Table"] {
+    for kept in ["Bucket", "ConfigBucket", "Table"] {
         let body = template.resources().find(|(name, _)| *name == kept).unwrap().1;
         assert_eq!(body["DeletionPolicy"], "Retain", "{kept}");
     }

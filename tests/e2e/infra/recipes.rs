@@ -212,6 +212,10 @@ fn a_rollback_goes_to_what_answered_before() {
             &alias("uploads"),
             &alias("backfill"),
             &alias("sweep"),
+            &alias("moderation"),
+            &alias("translation"),
+            &alias("write-back"),
+            &alias("notify"),
             "gcloud [run] [services] [update-traffic] [crosslens-detector] [--to-revisions] [a=100] [--project=the-project]",
         ],
     );
