@@ -1,7 +1,7 @@
 //! Everything that runs on AWS.
 //!
 //! # Layout, in reading order
-//! `entry` takes every kind of Lambda event in; `s3`, `dynamodb`, `sns`, `sqs` and `rekognition` are the adapters, one service
+//! `entry` takes every kind of Lambda event in, and `sequencer` puts what S3 tells into order; `s3`, `dynamodb`, `sns`, `sqs` and `rekognition` are the adapters, one service
 //! each; `google_identity` says to Google's side who calls; `backfill` and `dead_letters` are what an operator does from
 //! the command line, and `refusals` tells them what went wrong. `main` wires one pipeline from them.
 
@@ -14,5 +14,6 @@ pub mod google_identity;
 mod refusals;
 pub mod rekognition;
 pub mod s3;
+pub mod sequencer;
 pub mod sns;
 pub mod sqs;

@@ -5,7 +5,7 @@
 //! | a request, with its event while that is not published | `req#ID` | `req` |
 //! | an analysis | `ana#DIGEST#FEATURES` | `PROVIDER#MODEL` |
 //! | a request that stands on an analysis | `ref#` and the analysis's key | `ID` |
-//! | a request about an object, where deleting that is to erase it | `obj#BUCKET/KEY` | `ID` |
+//! | a request about an object, and when that was created, where deleting it is to erase the request | `obj#BUCKET/KEY` | `ID` |
 
 use std::{
     collections::HashMap,
