@@ -2,5 +2,5 @@
 
 mod bad_days;
 mod http;
+mod later;
 mod uploads;
-mod world;
