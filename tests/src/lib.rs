@@ -7,6 +7,8 @@
 mod aws_json;
 mod aws_servers;
 mod aws_stack;
+#[allow(clippy::unwrap_used)]
+pub mod aws_world;
 mod binary;
 mod boto;
 mod chromium;
@@ -34,17 +36,17 @@ mod vision_stand_in;
 
 pub use self::{
     aws_json::{AwsJsonStandIn, Fault, Spoken},
-    aws_servers::{Ministack, Moto},
+    aws_servers::{Ministack, Moto, free_port},
     aws_stack::{Stack, UrlAnswer},
     binary::{Cli, Ended, cache_dir, cargo, crosslens, detector_gcp, model_cache, proxy_aws, run},
     boto::{Boto, BotoError, KEY, REGION, SECRET},
     chromium::{chromedriver, chromium, found_or_installed},
-    counted::Counted,
+    counted::{Counted, Took},
     detector::{Detector, Start},
     detector_stand_in::{DetectorStandIn, Received},
     events::{Events, Sent},
     files::{cases_dir, target_dir, workspace_root},
-    function_zip::{arm64_function_zip, function_zip},
+    function_zip::{arm64_function_zip, function_zip, hello_zip},
     google_stand_in::{GoogleStandIn, PROVIDER},
     http::{Picture, client, numbered_picture, serve_picture},
     lambda::{Failed, Function},
