@@ -9,6 +9,7 @@ mod known;
 mod lambda;
 mod many;
 mod one_core;
+mod processors;
 mod reduce;
 mod start;
 mod vision;
@@ -62,6 +63,12 @@ enum Command {
         #[arg(long, default_value_t = 1_000_000)]
         objects: u64,
     },
+    /// Recorded images through all processors of one machine
+    Processors {
+        /// Images
+        #[arg(long, default_value_t = 10_000)]
+        events: u64,
+    },
     /// What `backfill` runs in a process of its own
     #[command(hide = true)]
     BackfillOne { objects: u64 },
@@ -107,6 +114,7 @@ fn main() {
         Command::Start { requests } => start::run(requests),
         Command::Many { files } => many::run(files),
         Command::Backfill { objects } => backfill::run(objects),
+        Command::Processors { events } => processors::run(events),
         Command::BackfillOne { objects } => backfill::one(objects),
         Command::Lambda { rounds, requests } => lambda::run(rounds, requests),
         Command::Vision { seconds } => vision::run(seconds),
@@ -119,6 +127,7 @@ fn main() {
             start::run(50_000);
             many::run(100_000);
             backfill::run(1_000_000);
+            processors::run(10_000);
             lambda::run(21, 400);
             vision::run(10);
             reduce::run(5.0, 5);

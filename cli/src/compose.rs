@@ -8,7 +8,7 @@ use common::{
     intake::Intake,
     look::Look,
     pipeline::Pipeline,
-    ports::{Detect, Unscreened},
+    ports::{Detect, Screen, Unscreened},
     request::Cloud,
     source::{FetchLimits, SourcePolicy, Sources, SystemResolver, WebFetcher},
 };
@@ -30,17 +30,17 @@ pub(crate) struct Composed {
     pub(crate) local: Local,
 }
 
-/// For `up`: the only one of its kind on the data folder.
-pub(crate) async fn exclusive(settings: &Settings) -> Result<Composed> {
-    compose(settings, Local::open(&settings.data, &settings.limits)?).await
+/// For `up`: the only one of its kind on the data folder, with the policy in force.
+pub(crate) async fn exclusive(settings: &Settings, screen: Arc<dyn Screen>) -> Result<Composed> {
+    compose(settings, Local::open(&settings.data, &settings.limits)?, screen).await
 }
 
 /// For commands that may run beside `up`.
 pub(crate) async fn shared(settings: &Settings) -> Result<Composed> {
-    compose(settings, Local::open_shared(&settings.data, &settings.limits)?).await
+    compose(settings, Local::open_shared(&settings.data, &settings.limits)?, Arc::new(Unscreened)).await
 }
 
-async fn compose(settings: &Settings, local: Local) -> Result<Composed> {
+async fn compose(settings: &Settings, local: Local, screen: Arc<dyn Screen>) -> Result<Composed> {
     let intake = Intake::new(settings.limits);
     let detect = Arc::new(Cached::new(detector(settings, intake.clone()).await?, ANSWERS));
     let policy = SourcePolicy::new(settings.allow_source.clone());
@@ -53,7 +53,7 @@ async fn compose(settings: &Settings, local: Local) -> Result<Composed> {
     let ledger = Arc::new(local.ledger.clone());
     let pipeline = Pipeline {
         look: Look { cloud: Cloud::Local, intake, fetch: Arc::new(fetch), detect },
-        screen: Arc::new(Unscreened),
+        screen,
         ledger: ledger.clone(),
         archive: ledger.clone(),
         inbox: ledger.clone(),

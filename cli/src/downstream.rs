@@ -1,29 +1,95 @@
-//! The processors of `up`: which there are, and how each is fed from the topics of this machine.
+//! The processors of `up`: which there are, how each is fed from the topics of this machine, and the files that say what they do.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
-use common::{error::Result, event::Event};
-use local::{From, Handle, Message, Retries, Subscription};
-use processors::{Processor, Worker, WriteBack};
+use common::{
+    error::{Error, Kind, Result},
+    event::Event,
+    image::Digest,
+    ports::Reviews,
+    request::Cloud,
+};
+use jiff::Timestamp;
+use local::{From, Handle, Local, Message, Retries, Subscription};
+use metrics::gauge;
+use processors::{
+    Processor, Worker, WriteBack,
+    moderation::{Moderator, Policies, PolicyFile},
+    translation::{Glossaries, Translator},
+};
+use tracing::{error, info, warn};
 
-use crate::compose::Composed;
+use crate::{
+    compose::Composed,
+    config::{Settings, Translating},
+};
 
 /// Events that one processor works on at a time.
 const AT_A_TIME: usize = 16;
 /// Events that one webhook is told at a time.
 const TOLD_AT_A_TIME: usize = 4;
 
+/// What the operator's files say, read again when they change.
+pub(crate) struct Files {
+    pub(crate) policies: Policies,
+    policy_files: Vec<PolicyFile>,
+    glossaries: Glossaries,
+    glossary: Option<PathBuf>,
+    seen: Option<Digest>,
+}
+
+impl Files {
+    /// All of them; `invalid-request` where one cannot be read or says nothing sensible.
+    pub(crate) fn read(settings: &Settings, translating: &Translating) -> Result<Self> {
+        let (policies, policy_files) =
+            Policies::of_files(settings.policy.as_deref(), settings.shadow_policy.as_deref())?;
+        let glossary = translating.glossary.clone();
+        let mut files = Self { policies, policy_files, glossaries: Glossaries::default(), glossary, seen: None };
+        files.read_glossary()?;
+        Ok(files)
+    }
+
+    /// Reads what has changed; what is not sensible is logged, and what was in force stays.
+    pub(crate) fn refresh(&mut self) {
+        for file in &mut self.policy_files {
+            file.refresh();
+        }
+        match self.read_glossary() {
+            Ok(true) => info!("the glossary was read again"),
+            Ok(false) => {}
+            Err(error) => error!(%error, "the glossary is not usable, the running one stays"),
+        }
+    }
+
+    fn read_glossary(&mut self) -> Result<bool> {
+        let Some(path) = &self.glossary else { return Ok(false) };
+        let refused = |cause: String| Error::new(Kind::InvalidRequest, format!("{}: {cause}", path.display()));
+        let text = std::fs::read_to_string(path).map_err(|cause| refused(cause.to_string()))?;
+        let digest = Some(Digest::of(text.as_bytes()));
+        if digest == self.seen {
+            return Ok(false);
+        }
+        self.seen = digest;
+        self.glossaries.replace(&text).map_err(|error| refused(error.message().to_owned()))
+    }
+}
+
 /// Those that every machine has.
-pub(crate) fn built_in(composed: &Composed) -> Vec<Arc<dyn Processor>> {
+pub(crate) fn built_in(composed: &Composed, files: &Files, translating: &Translating) -> Vec<Arc<dyn Processor>> {
     let (ledger, bucket) = (Arc::new(composed.local.ledger.clone()), Arc::new(composed.local.bucket.clone()));
-    vec![Arc::new(WriteBack {
+    let (intake, policies) = (composed.pipeline.look.intake.clone(), files.policies.clone());
+    let moderator = Moderator::new(Cloud::Local, policies, intake, bucket.clone(), bucket.clone(), ledger.clone());
+    let languages = translating.languages.clone();
+    let translator = Translator::new(Cloud::Local, languages, files.glossaries.clone(), None, ledger.clone());
+    let write_back = WriteBack {
         archive: ledger.clone(),
         dossiers: ledger,
         fetch: bucket.clone(),
         store: bucket.clone(),
         originals: bucket,
-    })]
+    };
+    vec![Arc::new(moderator), Arc::new(translator), Arc::new(write_back)]
 }
 
 /// Feeds each with all events of its topics, and remembers what it has settled.
@@ -69,6 +135,18 @@ async fn subscribe(
 ) -> Result<Subscription> {
     let topics: Vec<&str> = processor.consumes().iter().map(|topic| topic.name()).collect();
     composed.local.topics.subscribe(processor.name(), &topics, From::Start, at_a_time, retries, handler).await
+}
+
+/// For an alarm: how long the oldest image has waited for a person.
+pub(crate) async fn tell_waiting(local: &Local) {
+    match local.ledger.waiting(1).await {
+        Ok(waiting) => {
+            let since = waiting.first().map_or_else(Timestamp::now, |item| item.since);
+            gauge!("crosslens_review_oldest_seconds")
+                .set(Timestamp::now().duration_since(since).as_secs_f64().max(0.0));
+        }
+        Err(error) => warn!(%error, cause = error.causes(), "cannot look at the review list"),
+    }
 }
 
 struct Feed(Worker);

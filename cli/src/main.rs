@@ -46,7 +46,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Runs everything on this machine: HTTP, a watched folder, a page, the ledger and the topics
-    Up(UpFlags),
+    Up(Box<UpFlags>),
     /// Labels files, folders and URLs
     Label(label::LabelArgs),
     /// Says whether an image source would be opened, and why not, without any network

@@ -18,7 +18,7 @@ use tracing::{error, warn};
 use crate::{
     compose::{self, Composed},
     config::{Detector, UpSettings},
-    downstream,
+    downstream::{self, Files},
     page::{self, Live},
     reviews, sns,
     uploads::{self, Labeller},
@@ -29,17 +29,21 @@ use crate::{
 const DRAIN: Duration = Duration::from_secs(10);
 /// How often the outbox is swept; what is younger than this is being published by its own request.
 const SWEEP: Duration = Duration::from_secs(5);
+/// How often it is seen whether the policy or the glossary has changed.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Serves until SIGTERM or Ctrl-C.
 pub(crate) async fn run(settings: UpSettings) -> Result<ExitCode> {
     let listener = TcpListener::bind(settings.listen).await.map_err(|cause| busy(&settings, &cause))?;
     let address = listener.local_addr().map_err(common::error::internal)?;
-    let composed = compose::exclusive(&settings.common).await?;
+    let files = Files::read(&settings.common, &settings.translating)?;
+    let composed = compose::exclusive(&settings.common, Arc::new(files.policies.clone())).await?;
     composed.pipeline.sweep(Duration::ZERO).await?;
-    let consumers = consumers(&settings, &composed).await?;
+    let consumers = consumers(&settings, &composed, &files).await?;
     let watch = composed.local.watch()?;
     let (stop, stopping) = watch::channel(false);
-    let housekeeping = tokio::spawn(keep_house(composed.pipeline.clone(), composed.local.clone(), settings.retention));
+    let house = keep_house(composed.pipeline.clone(), composed.local.clone(), files, settings.retention);
+    let housekeeping = tokio::spawn(house);
     let app = app(&settings, &composed, stopping)?;
 
     welcome(&settings, &format!("http://{address}"));
@@ -89,8 +93,8 @@ fn app(settings: &UpSettings, composed: &Composed, stopping: watch::Receiver<boo
     Ok(layers::wrap(routes, Cloud::Local, settings.guard, settings.callers.clone()))
 }
 
-/// The labeller of uploads, and one consumer for each webhook.
-async fn consumers(settings: &UpSettings, composed: &Composed) -> Result<Vec<Subscription>> {
+/// The labeller of uploads, the processors, and one consumer for each webhook.
+async fn consumers(settings: &UpSettings, composed: &Composed, files: &Files) -> Result<Vec<Subscription>> {
     let topics = &composed.local.topics;
     let labeller = Labeller(composed.pipeline.clone());
     let at_a_time = std::thread::available_parallelism().map_or(4, usize::from) * 4;
@@ -98,17 +102,24 @@ async fn consumers(settings: &UpSettings, composed: &Composed) -> Result<Vec<Sub
     let label =
         topics.subscribe("label", &[OBJECT_CREATED], From::Start, at_a_time, retries, Arc::new(labeller)).await?;
     let mut consumers = vec![label];
-    let built_in = downstream::built_in(composed);
+    let built_in = downstream::built_in(composed, files, &settings.translating);
     consumers.extend(downstream::attach(composed, built_in, retries).await?);
     consumers.extend(downstream::tell(composed, webhook::notifiers(settings)?, retries).await?);
     Ok(consumers)
 }
 
-/// Publishes what a failure kept back, and forgets what is older than the retention.
-async fn keep_house(pipeline: Pipeline, local: local::Local, retention: Option<Duration>) {
-    let mut ticks = interval(SWEEP);
+/// Publishes what a failure kept back, forgets what is older than the retention, and reads the operator's files again.
+async fn keep_house(pipeline: Pipeline, local: local::Local, mut files: Files, retention: Option<Duration>) {
+    let (mut ticks, mut looks) = (interval(SWEEP), interval(LOOK));
     loop {
-        ticks.tick().await;
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = looks.tick() => {
+                files.refresh();
+                continue;
+            }
+        }
+        downstream::tell_waiting(&local).await;
         if let Err(error) = pipeline.sweep(SWEEP).await {
             error!(%error, cause = error.causes(), "recorded events are not published yet");
         }
@@ -142,10 +153,19 @@ fn welcome(settings: &UpSettings, url: &str) {
         }
         Detector::Remote(url) => format!("whatever the detector at {} can tell", url.host_str().unwrap_or_default()),
     };
+    let judges = match (&settings.common.policy, &settings.common.detector) {
+        (Some(policy), _) => format!("by {}", policy.display()),
+        (None, Detector::Local) => {
+            "by the built-in policy; the embedded model cannot judge safety, so pictures stay undecided and are left alone"
+                .to_owned()
+        }
+        (None, _) => "by the built-in policy: what is very likely adult or violent is blurred".to_owned(),
+    };
     let text = format!(
         "ready {url}\n\
          \n\
          answers   {can}\n\
+         moderates {judges}\n\
          keeps     everything in {}\n\
          \n\
          try       open {url} and drop a picture\n\

@@ -13,6 +13,7 @@ mod corpus;
 mod crash;
 mod dead_letters;
 mod doctor;
+mod downstream;
 mod events;
 mod failover;
 mod faults;

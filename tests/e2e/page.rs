@@ -30,19 +30,19 @@ async fn a_dropped_picture_shows_its_labels_and_its_event() {
     let score: f64 = score.trim_end_matches(" %").parse().unwrap();
     assert!((85.0..=100.0).contains(&score), "{score}");
     browser.mentions("#facts", "local").await;
-    browser.mentions("#events li:first-child .what", "espresso").await;
+    browser.mentions("#events [data-topic=image_labelled] .what", "espresso").await;
     browser.mentions("#kept li:first-child .what", "espresso").await;
     assert_eq!(browser.count("#preview:not([hidden])").await, 1, "the picture is not shown");
 
     put(&server, "shelf/rocket.jpg", fs::read(photo("rocket.jpg")).unwrap()).await;
-    browser.mentions("#events li:first-child .from", "shelf/rocket.jpg").await;
-    browser.mentions("#events li:first-child .what", "missile").await;
-    browser.click("#events li:first-child button").await;
+    browser.mentions("#events [data-topic=image_labelled] .from", "shelf/rocket.jpg").await;
+    browser.mentions("#events [data-topic=image_labelled] .what", "missile").await;
+    browser.click("#events [data-topic=image_labelled] button").await;
     browser.shows("#labels li:first-child .word", "missile").await;
 
     put(&server, "notes.png", b"not a picture".to_vec()).await;
-    browser.mentions("#events li:first-child .what", "unsupported-media").await;
-    assert_eq!(browser.count("#events li").await, 3);
+    browser.mentions("#events [data-topic=image_failed] .what", "unsupported-media").await;
+    assert_eq!(browser.count("#events [data-topic=image_labelled], #events [data-topic=image_failed]").await, 3);
     assert_eq!(browser.complaints().await, [""; 0]);
 }
 
@@ -80,8 +80,8 @@ async fn names_from_outside_stay_text() {
     browser.shows("#link-text", "following events").await;
     let (name, encoded) = ("<img src=x onerror=hit=1>.bmp", "%3Cimg%20src=x%20onerror=hit=1%3E.bmp");
     put(&server, encoded, numbered_picture(1)).await;
-    browser.mentions("#events li:first-child .from", name).await;
-    browser.click("#events li:first-child button").await;
+    browser.mentions("#events [data-topic=image_labelled] .from", name).await;
+    browser.click("#events [data-topic=image_labelled] button").await;
     browser.mentions("#facts", name).await;
     browser.open(server.url()).await;
     browser.mentions("#kept li:first-child .from", name).await;
@@ -100,7 +100,7 @@ async fn picture_for_the_readme() {
     browser.shows("#link-text", "following events").await;
     for name in ["rocket.jpg", "chelsea.png"] {
         put(&server, name, fs::read(photo(name)).unwrap()).await;
-        browser.mentions("#events li:first-child .from", name).await;
+        browser.mentions("#events [data-topic=image_labelled] .from", name).await;
     }
     browser.click("#sample").await;
     browser.mentions("#said", "the sample: ").await;

@@ -8,12 +8,15 @@ use crate::{http::client, server::Server};
 
 /// Only keeps a broken test from hanging.
 const LIMIT: Duration = Duration::from_secs(120);
+/// What the pipeline itself publishes.
+const PIPELINE: [&str; 2] = ["image_labelled", "image_failed"];
 
-/// An open stream of `GET /events`: everything that is published after [`Events::follow`] has returned.
+/// An open stream of `GET /events`: what is published after it was opened.
 #[derive(Debug)]
 pub struct Events {
     response: reqwest::Response,
-    text: String,
+    unread: Vec<u8>,
+    all: bool,
 }
 
 /// One Server-Sent Event.
@@ -26,27 +29,45 @@ pub struct Sent {
 }
 
 impl Events {
-    /// Opens the stream.
+    /// Follows what the pipeline tells: labelled and failed images.
     pub async fn follow(server: &Server) -> Self {
+        Self::open(server, false).await
+    }
+
+    /// Follows every topic, those of processors as well.
+    pub async fn follow_all(server: &Server) -> Self {
+        Self::open(server, true).await
+    }
+
+    async fn open(server: &Server, all: bool) -> Self {
         let response = client().get(server.at("/events")).send().await.expect("the server answers");
         assert_eq!(response.status(), 200, "GET /events");
-        Self { response, text: String::new() }
+        Self { response, unread: Vec::new(), all }
     }
 
     /// The next event; panics when there is none for a very long time.
     pub async fn next(&mut self) -> Sent {
         loop {
-            if let Some((frame, rest)) = self.text.split_once("\n\n") {
-                let (frame, rest) = (frame.to_owned(), rest.to_owned());
-                self.text = rest;
-                if let Some(sent) = parse(&frame) {
+            if let Some(end) = self.unread.windows(2).position(|pair| pair == b"\n\n") {
+                let frame: Vec<u8> = self.unread.drain(..end + 2).collect();
+                let sent = parse(std::str::from_utf8(&frame).expect("a whole frame is UTF-8"));
+                if let Some(sent) = sent.filter(|sent| self.all || PIPELINE.contains(&sent.topic.as_str())) {
                     return sent;
                 }
                 continue;
             }
             let chunk = tokio::time::timeout(LIMIT, self.response.chunk()).await.expect("an event in good time");
-            let chunk = chunk.expect("the stream stays open").expect("the stream has no end");
-            self.text.push_str(std::str::from_utf8(&chunk).expect("events are ASCII or whole UTF-8 chunks"));
+            self.unread.extend(chunk.expect("the stream stays open").expect("the stream has no end"));
+        }
+    }
+
+    /// The next event of this topic about this image; others are passed over.
+    pub async fn about(&mut self, topic: &str, id: &str) -> Value {
+        loop {
+            let sent = self.next().await;
+            if sent.topic == topic && sent.event["subject"] == id {
+                return sent.event;
+            }
         }
     }
 

@@ -212,7 +212,9 @@ function addEvent(topic, message) {
   }
   const data = event.data || {};
   at("no-events").hidden = true;
-  at("events").prepend(logRow(event.time, told(topic, data), `${topic} · ${cameFrom(data)}`, data));
+  const row = logRow(event.time, told(topic, data), `${topic} · ${cameFrom(data)}`, data);
+  row.dataset.topic = topic;
+  at("events").prepend(row);
   while (at("events").childElementCount > MAX_ROWS) at("events").lastElementChild.remove();
   if (topic === "image_labelled") keep([data], true);
   if (topic === "image_moderated") loadWaiting();
