@@ -48,6 +48,12 @@ pub(crate) struct Flags {
     /// The class names of --model, one a line
     #[arg(long, global = true, value_name = "FILE")]
     labels: Option<String>,
+    /// The moderation policy [default: a built-in one, which blurs what is very likely adult or violent]
+    #[arg(long, global = true, value_name = "FILE")]
+    policy: Option<String>,
+    /// A moderation policy on trial, beside the one in force
+    #[arg(long, global = true, value_name = "FILE")]
+    shadow_policy: Option<String>,
 }
 
 /// What only `up` understands.
@@ -88,6 +94,11 @@ pub(crate) struct Settings {
     pub(crate) allow_source: Vec<HostPort>,
     pub(crate) model: ModelConfig,
     pub(crate) limits: Limits,
+    /// The moderation policy; the built-in one where there is none.
+    pub(crate) policy: Option<PathBuf>,
+    /// What [`Self::policy`] is where no flag says otherwise: the policy that is in force.
+    pub(crate) standing_policy: Option<PathBuf>,
+    pub(crate) shadow_policy: Option<PathBuf>,
     #[cfg(feature = "gcp")]
     pub(crate) vision: detector_gcp::vision::VisionSettings,
     #[cfg(feature = "aws")]
@@ -213,6 +224,7 @@ impl Settings {
         layers.known(&["vision_endpoint", "vision_credentials", "quota_per_minute", "units_per_day"]);
         #[cfg(not(feature = "aws"))]
         layers.known(&["table", "backfill_queue", "dead_letters"]);
+        let standing_policy = layers.one("policy", None, path);
         Self {
             data: layers.one("data", flags.data.as_deref(), path).unwrap_or_else(data),
             cache: layers.one("cache", None, path).unwrap_or_else(|| cache_folder(environment)),
@@ -230,6 +242,9 @@ impl Settings {
                 softmax: layers.one("model_softmax", None, str::parse::<bool>),
             },
             limits: layers.limits(),
+            policy: flags.policy.as_ref().map(PathBuf::from).or_else(|| standing_policy.clone()),
+            standing_policy,
+            shadow_policy: layers.one("shadow_policy", flags.shadow_policy.as_deref(), path),
             #[cfg(feature = "gcp")]
             vision: detector_gcp::vision::VisionSettings::read(layers, &Default::default()),
             #[cfg(feature = "aws")]
@@ -307,6 +322,16 @@ mod tests {
         for part in ["--detector", "CROSSLENS_QUEUE", "--allow-unauthenticated"] {
             assert!(error.message().contains(part), "{part} in {}", error.message());
         }
+    }
+
+    #[test]
+    fn a_policy_on_the_command_line_is_not_the_one_in_force() {
+        let environment = environment(&[("CROSSLENS_POLICY", "standing.toml")]);
+        let resolve = |flags: &Flags| Settings::resolve(flags, &environment).unwrap();
+        let standing = resolve(&Flags::default());
+        assert_eq!(standing.policy, Some(PathBuf::from("standing.toml")));
+        let tried = resolve(&Flags { policy: Some("tried.toml".into()), ..Flags::default() });
+        assert_eq!((tried.policy, tried.standing_policy), (Some("tried.toml".into()), standing.policy));
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod lacking;
 mod lines;
 mod model;
 mod page;
+mod policy;
 mod sources;
 mod up;
 mod uploads;
@@ -62,6 +63,8 @@ enum Command {
     /// Lists what the queues on AWS gave up, and brings it back (in builds with the feature `aws`)
     #[cfg(not(feature = "aws"))]
     Dlq(lacking::LackingArgs),
+    /// Checks a moderation policy, says what it makes of a picture, and tries it on what was analysed before
+    Policy(policy::PolicyArgs),
     /// Fetches the embedded model, or tells about it
     Model(model::ModelArgs),
     /// Checks what this machine can do, and says what to do about what it cannot
@@ -108,6 +111,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Dlq(args) => dlq::run(args, &settings).await,
         #[cfg(not(feature = "aws"))]
         Command::Backfill(args) | Command::Dlq(args) => args.refuse(),
+        Command::Policy(args) => policy::run(args, &settings).await,
         Command::Model(args) => model::run(args, &settings).await,
         Command::Doctor(args) => doctor::run(args, &settings, &environment).await,
         Command::Completions { shell } => {
