@@ -119,8 +119,12 @@ async fn format_and_size_are_kept_and_nothing_else() {
         assert_eq!(MediaType::sniff(&sent.bytes).unwrap(), sent.media_type);
         let ours = read(&sent);
         assert_eq!(ours.dimensions(), (301, 203));
-        let far = ours.get_pixel(280, 180).0.iter().zip([200, 200, 20]).map(|(a, b): (_, u8)| a.abs_diff(b)).max();
-        assert!(far <= Some(30), "{format:?}: {:?}", ours.get_pixel(280, 180));
+        // Of a few pixels, as GIF mixes its colours of several.
+        let mean = |channel: usize| {
+            (0..16).map(|at| u32::from(ours.get_pixel(276 + at % 4, 180 + at / 4).0[channel])).sum::<u32>() / 16
+        };
+        let near = [200, 200, 20].iter().enumerate().all(|(channel, sample)| mean(channel).abs_diff(*sample) < 12);
+        assert!(near, "{format:?}: {} {} {}", mean(0), mean(1), mean(2));
     }
     for size in [(1, 1), (1, 3000), (3000, 1), (31, 33)] {
         let ours = read(&blurred(png(&super::picture(size.0, size.1)), Blur::default()).await.unwrap());
@@ -162,8 +166,8 @@ async fn only_the_regions_are_touched() {
     let face = BoundingBox { left: 0.25, top: 0.25, width: 0.25, height: 0.25 };
     let blur = Blur { regions: vec![face], ..Blur::default() };
     let ours = read(&blurred(png(&picture), blur.clone()).await.unwrap());
-    // 160 × 120 pixels at 160,120, and a tenth of that on each side.
-    let inside = |x: u32, y: u32| (144..336).contains(&x) && (108..252).contains(&y);
+    // 160 × 120 pixels at 160,120, a tenth of that on each side, and the pixel that is cut by the border.
+    let inside = |x: u32, y: u32| (143..337).contains(&x) && (107..253).contains(&y);
     let same = |(x, y, pixel): (u32, u32, &Rgb<u8>)| inside(x, y) || pixel == ours.get_pixel(x, y);
     assert!(picture.enumerate_pixels().all(same));
     let cut = |picture: &RgbImage| ::image::imageops::crop_imm(picture, 150, 114, 180, 132).to_image();
