@@ -31,7 +31,7 @@ else:
         small = cells.resize(8, kernel="nearest").gaussblur(4)
         large = small.resize(4000 / small.width, vscale=3000 / small.height, kernel="linear")
         assert (large.width, large.height) == (4000, 3000)
-        return large.jpegsave_buffer(Q=90)
+        return large.jpegsave_buffer(Q=90, subsample_mode="on")
 
 
 blur()

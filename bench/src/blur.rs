@@ -51,7 +51,7 @@ fn this(seconds: f64, path: &Path) -> Command {
 
 fn peer(name: &str, seconds: f64, path: &Path) -> Command {
     let script = tests::workspace_root().join("bench/peers/blur.py");
-    let mut command = pinned(tests::bench_python());
+    let mut command = pinned(if name == "pillow" { tests::python() } else { tests::bench_python() });
     command.arg(script).args([name, &seconds.to_string()]).arg(path).env("VIPS_CONCURRENCY", "1");
     command
 }
