@@ -8,7 +8,7 @@ use common::{
     error::{Kind, Result},
     event::{Event, Failure, Payload, Topic},
     intake::Intake,
-    moderation::{AuditLine, Evidence, Moderation, ReviewItem, Shadow, Verdict},
+    moderation::{AuditLine, Evidence, FailRule, Moderation, ReviewItem, Shadow, Verdict},
     ports::{Archive, Fetch, Settlement, State, Store},
     request::Cloud,
 };
@@ -181,6 +181,9 @@ fn tried(shadow: &Policy, findings: &Findings, decision: &Decision) -> Shadow {
 }
 
 fn moderation(id: &common::request::ImageId, policy: &Policy, decision: Decision) -> Moderation {
+    // Only what is in doubt may pass: beside a doubt there may be a rule that holds for certain.
+    let held = |evidence: &Evidence| evidence.holds == Some(true) && evidence.action > Verdict::Allow;
+    let is_held = decision.verdict == Verdict::Undecided && decision.evidence.iter().any(held);
     Moderation {
         id: id.clone(),
         digest: None,
@@ -191,7 +194,7 @@ fn moderation(id: &common::request::ImageId, policy: &Policy, decision: Decision
         policy: policy.version().to_owned(),
         shadow: None,
         blurred: None,
-        fails: policy.fails().clone(),
+        fails: if is_held { FailRule::default() } else { policy.fails().clone() },
         decided_by: None,
         reason: None,
     }

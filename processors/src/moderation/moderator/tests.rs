@@ -142,13 +142,14 @@ async fn a_label_blurs_its_picture_and_says_where_it_comes_from() {
 #[tokio::test]
 async fn what_cannot_be_blurred_is_undecided_and_never_allowed() {
     let kept = Arc::new(Kept::default());
-    let moderator = moderator(&kept, &(ESPRESSO.to_owned() + "[undecided]\nreview = true\n"), None);
+    let moderator = moderator(&kept, &(ESPRESSO.to_owned() + "[undecided]\ndefault = 'open'\nreview = true\n"), None);
     let whole = picture(ImageFormat::Png);
     for bytes in [Bytes::from_static(b"no picture"), whole.slice(..whole.len() / 2)] {
         let analysis = analysis(&kept, "cup.png", &bytes, labels(&[("espresso", 0.9)]));
         let (moderation, settlement) = decided(&moderator, &analysis).await;
         assert_eq!((moderation.verdict, moderation.blurred), (Verdict::Undecided, None));
         assert!(moderation.evidence.last().unwrap().because.contains("cannot be blurred"));
+        assert!(!moderation.passes("anybody"), "that it should be blurred is certain");
         assert_eq!(settlement.review.unwrap().moderation.verdict, Verdict::Undecided);
         assert_eq!(locked(&kept.objects).len(), 1);
     }
@@ -212,6 +213,18 @@ async fn a_failure_is_undecided_and_a_denied_picture_rejected() {
         } else {
             kind.slug()
         }));
+    }
+}
+
+#[tokio::test]
+async fn a_doubt_lets_nothing_pass_that_is_held_for_certain() {
+    let kept = Arc::new(Kept::default());
+    let faces = "[[rule]]\nname = 'faces'\naction = 'reject'\nall = [{ faces = 1 }]\n[undecided]\ndefault = 'open'\n";
+    let moderator = moderator(&kept, &(ESPRESSO.to_owned() + faces), None);
+    for (label, passes) in [("espresso", false), ("cup", true)] {
+        let analysis = analysis(&kept, "cup.png", &picture(ImageFormat::Png), labels(&[(label, 0.9)]));
+        let (moderation, _) = decided(&moderator, &analysis).await;
+        assert_eq!((moderation.verdict, moderation.passes("anybody")), (Verdict::Undecided, passes), "{label}");
     }
 }
 
