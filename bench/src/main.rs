@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::indexing_slicing)]
 
 mod backfill;
+mod blur;
 mod classify;
 mod known;
 mod lambda;
@@ -99,6 +100,18 @@ enum Command {
     /// What `reduce` runs on one core
     #[command(hide = true)]
     ReduceOne { seconds: f64, picture: std::path::PathBuf },
+    /// A 12-megapixel JPEG blurred beside Pillow and libvips (build with `--features turbojpeg`), and one decision of a policy
+    Blur {
+        /// Seconds of each round
+        #[arg(long, default_value_t = 5.0)]
+        seconds: f64,
+        /// Rounds of each side
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+    },
+    /// What `blur` runs on one core
+    #[command(hide = true)]
+    BlurOne { seconds: f64, picture: std::path::PathBuf },
     /// `detector-gcp --detector vision`: time to listening, memory when idle
     StartDetector,
     /// Everything, with the default figures
@@ -120,6 +133,8 @@ fn main() {
         Command::Vision { seconds } => vision::run(seconds),
         Command::Reduce { seconds, rounds } => reduce::run(seconds, rounds),
         Command::ReduceOne { seconds, picture } => reduce::one(seconds, &picture),
+        Command::Blur { seconds, rounds } => blur::run(seconds, rounds),
+        Command::BlurOne { seconds, picture } => blur::one(seconds, &picture),
         Command::StartDetector => start::detector(),
         Command::All => {
             classify::run(10.0, 5);
@@ -131,6 +146,7 @@ fn main() {
             lambda::run(21, 400);
             vision::run(10);
             reduce::run(5.0, 5);
+            blur::run(5.0, 5);
             start::detector();
         }
     }

@@ -64,7 +64,7 @@ pub(crate) fn one(seconds: f64, path: &Path) {
 }
 
 /// A photograph enlarged, with some grain, so that it is as hard to decode as one from a camera.
-fn large() -> Vec<u8> {
+pub(crate) fn large() -> Vec<u8> {
     let photo = image::open(tests::photo("astronaut.png")).unwrap().to_rgb8();
     let mut picture: RgbImage = image::imageops::resize(&photo, 4000, 3000, FilterType::CatmullRom);
     let mut state = 1_u32;

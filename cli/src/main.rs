@@ -17,7 +17,7 @@ mod lacking;
 mod lines;
 mod model;
 mod page;
-
+mod policy;
 mod review;
 mod reviews;
 mod sns;
@@ -69,6 +69,8 @@ enum Command {
     Dlq(lacking::LackingArgs),
     /// Works off the images that wait for a person
     Review(review::ReviewArgs),
+    /// Checks a moderation policy, says what it makes of a picture, and tries it on what was analysed before
+    Policy(policy::PolicyArgs),
     /// Fetches the embedded model, or tells about it
     Model(model::ModelArgs),
     /// Checks what this machine can do, and says what to do about what it cannot
@@ -116,6 +118,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         #[cfg(not(feature = "aws"))]
         Command::Backfill(args) | Command::Dlq(args) => args.refuse(),
         Command::Review(args) => review::run(args, &settings, &environment).await,
+        Command::Policy(args) => policy::run(args, &settings).await,
         Command::Model(args) => model::run(args, &settings).await,
         Command::Doctor(args) => doctor::run(args, &settings, &environment).await,
         Command::Completions { shell } => {

@@ -3,11 +3,13 @@
 //!
 //! # Layout, in reading order
 //! `policy` says what a policy is and `condition` when one of its conditions holds; `decision` applies a policy to what was
-//! found; `read` makes a policy of a TOML file; `policies` holds the ones in force; `moderator` is the processor, and `pictures`
+//! found; `labels` finds the labels that a caller did not want; `read` makes a policy
+//! of a TOML file; `policies` holds the ones in force; `moderator` is the processor, and `pictures`
 //! what it leaves in the bucket.
 
 mod condition;
 mod decision;
+mod labels;
 mod moderator;
 mod pictures;
 mod policies;
@@ -15,6 +17,7 @@ mod policy;
 mod read;
 
 pub use decision::Decision;
+pub use labels::with_all_labels;
 pub use moderator::Moderator;
 pub use pictures::{blurred_key, preview_key};
 pub use policies::{Policies, PolicyFile};

@@ -24,6 +24,7 @@ mod infra;
 mod label;
 mod label_many;
 mod model;
+mod moderation;
 mod page;
 mod published;
 mod rekognition;

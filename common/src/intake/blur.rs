@@ -166,6 +166,3 @@ impl Patch {
         Ok(())
     }
 }
-
-#[cfg(test)]
-mod tests;

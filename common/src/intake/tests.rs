@@ -1,6 +1,7 @@
 //! What comes out of the gate, and what never gets in. Pictures are made here; the shared cases are read where they are.
 #![allow(clippy::print_stderr)]
 
+mod blurred;
 mod pictures;
 
 use std::{fs, io::Cursor, path::Path};

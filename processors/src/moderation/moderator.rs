@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use common::{
-    analysis::{Analysis, Features, Findings},
+    analysis::{Analysis, Findings},
     error::{Kind, Result},
     event::{Event, Failure, Payload, Topic},
     intake::Intake,
-    moderation::{AuditLine, Evidence, Moderation, ReviewItem, Shadow, Verdict},
+    moderation::{AuditLine, Evidence, FailRule, Moderation, ReviewItem, Shadow, Verdict},
     ports::{Archive, Fetch, Settlement, State, Store},
     request::Cloud,
 };
@@ -17,6 +17,7 @@ use metrics::counter;
 
 use super::{
     decision::Decision,
+    labels::with_all_labels,
     pictures::{Made, Pictures},
     policies::Policies,
     policy::Policy,
@@ -60,7 +61,8 @@ impl Moderator {
             },
         };
         let (active, shadow) = (self.policies.active(), self.policies.shadow());
-        let analysis = self.with_all_labels(analysis, &[Some(&active), shadow.as_ref()]).await?;
+        let judging: Vec<&Policy> = [Some(&active), shadow.as_ref()].into_iter().flatten().map(Arc::as_ref).collect();
+        let analysis = with_all_labels(self.archive.as_ref(), analysis, &judging).await?;
         let decision = active.decide(&analysis.findings);
         let trial = shadow.map(|shadow| tried(&shadow, &analysis.findings, &decision));
         let (decision, blurred) = self.carried_out(decision, &analysis, &active).await?;
@@ -135,25 +137,6 @@ impl Moderator {
             _ => analysis,
         })
     }
-
-    /// With all the labels that the detector gave, where a rule may be about one of those that the caller did not want to be told:
-    /// asking for one label only is no way around moderation.
-    async fn with_all_labels(&self, mut analysis: Analysis, policies: &[Option<&Arc<Policy>>]) -> Result<Analysis> {
-        let lowest = policies.iter().flatten().filter_map(|policy| policy.lowest_label_score()).min_by(f32::total_cmp);
-        let last = analysis.findings.labels.as_ref().and_then(|labels| labels.last()).map(|label| label.score);
-        let (Some(lowest), Some(last)) = (lowest, last) else { return Ok(analysis) };
-        let features = asked(&analysis.findings);
-        if last < lowest || features.is_none() {
-            return Ok(analysis);
-        }
-        if let Some(features) = features
-            && let Some(kept) = self.archive.reusable(analysis.digest, &features, Some(&analysis.detector)).await?
-            && kept.findings.labels.as_ref().map(Vec::len) > analysis.findings.labels.as_ref().map(Vec::len)
-        {
-            analysis.findings.labels = kept.findings.labels;
-        }
-        Ok(analysis)
-    }
 }
 
 #[async_trait]
@@ -180,16 +163,6 @@ fn with(mut analysis: Analysis, rest: Findings) -> Analysis {
     analysis
 }
 
-/// What was asked, as what was answered tells.
-fn asked(findings: &Findings) -> Option<Features> {
-    use common::analysis::Feature;
-    let silent = |feature: Feature| {
-        Features::new([feature]).is_ok_and(|one| findings.silent_about(&one).is_some())
-            && !findings.pending.contains(&feature)
-    };
-    Features::new(Feature::ALL.into_iter().filter(|feature| !silent(*feature))).ok()
-}
-
 /// Whether a person has to look.
 fn waits(verdict: Verdict, policy: &Policy) -> bool {
     verdict == Verdict::Review || (verdict == Verdict::Undecided && policy.reviews_undecided())
@@ -208,6 +181,9 @@ fn tried(shadow: &Policy, findings: &Findings, decision: &Decision) -> Shadow {
 }
 
 fn moderation(id: &common::request::ImageId, policy: &Policy, decision: Decision) -> Moderation {
+    // Only what is in doubt may pass: beside a doubt there may be a rule that holds for certain.
+    let held = |evidence: &Evidence| evidence.holds == Some(true) && evidence.action > Verdict::Allow;
+    let is_held = decision.verdict == Verdict::Undecided && decision.evidence.iter().any(held);
     Moderation {
         id: id.clone(),
         digest: None,
@@ -218,7 +194,7 @@ fn moderation(id: &common::request::ImageId, policy: &Policy, decision: Decision
         policy: policy.version().to_owned(),
         shadow: None,
         blurred: None,
-        fails: policy.fails().clone(),
+        fails: if is_held { FailRule::default() } else { policy.fails().clone() },
         decided_by: None,
         reason: None,
     }

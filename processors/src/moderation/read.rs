@@ -123,7 +123,7 @@ fn contradictions(rules: &[Rule], problems: &mut Vec<String>) {
             continue;
         }
         // One alternative is no alternative.
-        let question = if any.len() == 1 {
+        let question = if any.len() <= 1 {
             sorted_texts([any, all].concat()).join(" and ")
         } else {
             format!("{} of {}", all.join(" and "), any.join(" or "))

@@ -49,6 +49,14 @@ fn everything_that_can_be_written_is_read() {
 }
 
 #[test]
+fn what_the_documentation_shows_is_a_policy() {
+    let page = include_str!("../../../../docs/policy.md");
+    let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let policy = Policy::parse(&example.replace('…', &"0".repeat(64))).unwrap();
+    assert_eq!(policy.rules(), 3);
+}
+
+#[test]
 fn what_only_a_region_needs_is_asked_as_well() {
     let text = rule("one", "blur", "{ label = 'party' }") + "regions = ['faces']\n";
     assert!(Policy::parse(&text).unwrap().features().contains(Feature::Faces));
