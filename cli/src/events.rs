@@ -106,6 +106,18 @@ fn line(message: &Message) -> Result<String> {
             (analysis.source.as_deref(), words.join(", "))
         }
         Payload::Failed(failure) => (failure.source.as_deref(), format!("{}: {}", failure.problem, failure.detail)),
+        Payload::Moderated(moderation) => {
+            let by = moderation.decided_by.as_deref().or(moderation.rule.as_deref()).unwrap_or("no rule");
+            (moderation.source.as_deref(), format!("{} by {by}", moderation.verdict.name()))
+        }
+        Payload::Translated(translations) => {
+            let labels = translations.translated.iter().take(LABELS);
+            let words = labels.map(|label| {
+                let others: Vec<&str> = label.translations.values().map(|phrase| phrase.text.as_str()).collect();
+                format!("{} = {}", label.label, others.join(" = "))
+            });
+            (translations.source.as_deref(), words.collect::<Vec<_>>().join(", "))
+        }
     };
     let source = source.unwrap_or("(bytes)");
     let line = format!("{} {:.0} {} {} {source} {what}", message.seq, event.time, message.topic, event.subject);

@@ -16,6 +16,9 @@ mod lacking;
 mod lines;
 mod model;
 mod page;
+mod processors;
+mod review;
+mod reviews;
 mod sns;
 mod sources;
 mod up;
@@ -63,6 +66,8 @@ enum Command {
     /// Lists what the queues on AWS gave up, and brings it back (in builds with the feature `aws`)
     #[cfg(not(feature = "aws"))]
     Dlq(lacking::LackingArgs),
+    /// Works off the images that wait for a person
+    Review(review::ReviewArgs),
     /// Fetches the embedded model, or tells about it
     Model(model::ModelArgs),
     /// Checks what this machine can do, and says what to do about what it cannot
@@ -109,6 +114,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Dlq(args) => dlq::run(args, &settings).await,
         #[cfg(not(feature = "aws"))]
         Command::Backfill(args) | Command::Dlq(args) => args.refuse(),
+        Command::Review(args) => review::run(args, &settings, &environment).await,
         Command::Model(args) => model::run(args, &settings).await,
         Command::Doctor(args) => doctor::run(args, &settings, &environment).await,
         Command::Completions { shell } => {

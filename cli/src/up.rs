@@ -2,7 +2,6 @@
 
 use std::{io::Write, process::ExitCode, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use axum::{Router, routing::get};
 use common::{
     analysis::Feature,
@@ -12,8 +11,7 @@ use common::{
     request::Cloud,
     sample::SAMPLE,
 };
-use local::{From, Handle, Message, OBJECT_CREATED, Subscription};
-use processors::Processor;
+use local::{From, OBJECT_CREATED, Subscription};
 use tokio::{net::TcpListener, sync::watch, time::interval};
 use tracing::{error, warn};
 
@@ -21,7 +19,7 @@ use crate::{
     compose::{self, Composed},
     config::{Detector, UpSettings},
     page::{self, Live},
-    sns,
+    processors, reviews, sns,
     uploads::{self, Labeller},
     webhook,
 };
@@ -76,6 +74,7 @@ fn app(settings: &UpSettings, composed: &Composed, stopping: watch::Receiver<boo
     let uploads = uploads::routes(composed.local.bucket.clone(), settings.common.limits.max_bytes);
     let mut routes = api(&front)
         .merge(layers::admitted(uploads, &front.admission, front.deadline))
+        .merge(layers::admitted(reviews::routes(composed.local.clone()), &front.admission, front.deadline))
         .merge(layers::admitted(
             sns::routes(settings.sns.as_ref(), Arc::new(composed.local.topics.clone()))?,
             &front.admission,
@@ -98,22 +97,10 @@ async fn consumers(settings: &UpSettings, composed: &Composed) -> Result<Vec<Sub
     let label =
         topics.subscribe("label", &[OBJECT_CREATED], From::Start, at_a_time, retries, Arc::new(labeller)).await?;
     let mut consumers = vec![label];
-    for processor in webhook::notifiers(settings)? {
-        let names: Vec<&str> = processor.consumes().iter().map(|topic| topic.name()).collect();
-        let handler = Arc::new(Processing(processor.clone()));
-        consumers.push(topics.subscribe(processor.name(), &names, From::Start, 4, retries, handler).await?);
-    }
+    let mut fed = processors::built_in(composed);
+    fed.extend(webhook::notifiers(settings)?);
+    consumers.extend(processors::attach(composed, fed, From::Start, retries).await?);
     Ok(consumers)
-}
-
-/// A processor as a consumer.
-struct Processing(Arc<dyn Processor>);
-
-#[async_trait]
-impl Handle for Processing {
-    async fn handle(&self, message: &Message) -> Result<()> {
-        self.0.process(&message.parse()?).await.map(drop)
-    }
 }
 
 /// Publishes what a failure kept back, and forgets what is older than the retention.

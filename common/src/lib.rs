@@ -7,6 +7,7 @@
 //! `source` opens strangers' URLs, `intake` takes images in and decodes them, `detectors` wraps detectors,
 //! `endpoints` knows when to leave one alone, `http` is the wire, `settings` reads what the operator wants.
 
+pub mod derived;
 pub(crate) mod later;
 pub mod look;
 pub mod pipeline;

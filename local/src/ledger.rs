@@ -1,7 +1,8 @@
 //! The ledger on SQLite: who works on which request, how it ended, what was promised and what is still to be published.
-//! The rows' own words are in `rows`; looking up and erasing are in `archive`.
+//! The rows' own words are in `rows`; looking up and erasing are in `archive`, what processors have done in `journal`.
 
 mod archive;
+mod journal;
 mod rows;
 #[cfg(test)]
 mod tests;

@@ -66,24 +66,24 @@ impl Worker {
         let settlement = self.processor.process(event).await?;
         let first = self.journal.settle(name, &event.id, event.image(), &settlement).await?;
         if first {
-            self.tell(&settlement.events).await;
+            tell(self.publish.as_ref(), self.outbox.as_ref(), &settlement.events).await;
         }
         Ok(first)
     }
+}
 
-    /// Publishes what was just settled; where that fails, the sweep makes up for it.
-    async fn tell(&self, events: &[Event]) {
-        if events.is_empty() {
-            return;
-        }
-        for (event, told) in events.iter().zip(self.publish.publish(events).await) {
-            let told = match told {
-                Ok(()) => self.outbox.published(&event.id).await,
-                refused => refused,
-            };
-            if let Err(error) = told {
-                warn!(event.id = %event.id, %error, cause = error.causes(), "not published yet, the sweep will try again");
-            }
+/// Publishes what was just settled; where that fails, the sweep makes up for it.
+pub(crate) async fn tell(publish: &dyn Publish, outbox: &dyn Outbox, events: &[Event]) {
+    if events.is_empty() {
+        return;
+    }
+    for (event, told) in events.iter().zip(publish.publish(events).await) {
+        let told = match told {
+            Ok(()) => outbox.published(&event.id).await,
+            refused => refused,
+        };
+        if let Err(error) = told {
+            warn!(event.id = %event.id, %error, cause = error.causes(), "not published yet, the sweep will try again");
         }
     }
 }

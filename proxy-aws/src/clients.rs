@@ -14,6 +14,7 @@ pub struct Clients {
     pub sns: aws_sdk_sns::Client,
     pub sqs: aws_sdk_sqs::Client,
     pub rekognition: aws_sdk_rekognition::Client,
+    pub translate: aws_sdk_translate::Client,
 }
 
 impl Clients {
@@ -31,19 +32,22 @@ impl Clients {
 
     fn new(config: &SdkConfig) -> Self {
         // Where somebody above asks again, the SDK must not multiply that: a queue brings a failed fetch back, the sweep a
-        // failed publish, and the failover asks the next detector. Nobody repeats a lost record or a lost delay.
+        // failed publish, the failover asks the next detector, and a phrase that was not translated is asked for again with the
+        // next image that has it. Nobody repeats a lost record or a lost delay.
         let once = RetryConfig::disabled();
         // Path style only where the endpoint is given: servers on one machine have no names for buckets.
         let path_style = config.endpoint_url().is_some();
         let s3 = aws_sdk_s3::config::Builder::from(config).retry_config(once.clone()).force_path_style(path_style);
         let sns = aws_sdk_sns::config::Builder::from(config).retry_config(once.clone());
-        let rekognition = aws_sdk_rekognition::config::Builder::from(config).retry_config(once);
+        let rekognition = aws_sdk_rekognition::config::Builder::from(config).retry_config(once.clone());
+        let translate = aws_sdk_translate::config::Builder::from(config).retry_config(once);
         Self {
             s3: aws_sdk_s3::Client::from_conf(s3.build()),
             dynamodb: aws_sdk_dynamodb::Client::new(config),
             sns: aws_sdk_sns::Client::from_conf(sns.build()),
             sqs: aws_sdk_sqs::Client::new(config),
             rekognition: aws_sdk_rekognition::Client::from_conf(rekognition.build()),
+            translate: aws_sdk_translate::Client::from_conf(translate.build()),
         }
     }
 }

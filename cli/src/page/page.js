@@ -3,7 +3,7 @@
 "use strict";
 
 const MAX_ROWS = 100;
-const TOPICS = ["image_labelled", "image_failed"];
+const TOPICS = ["image_labelled", "image_failed", "image_moderated", "labels_translated"];
 
 const at = (id) => document.getElementById(id);
 const list = (value) => (Array.isArray(value) ? value : []);
@@ -75,8 +75,11 @@ function showPreview(blob) {
   else at("preview").removeAttribute("src");
 }
 
+let shown = null;
+
 function clearResult() {
-  for (const id of ["labels", "found", "facts"]) at(id).replaceChildren();
+  shown = null;
+  for (const id of ["labels", "found", "findings", "facts"]) at(id).replaceChildren();
   for (const id of ["problem", "unsupported"]) at(id).hidden = true;
   at("said").textContent = "";
 }
@@ -89,6 +92,8 @@ function showAnalysis(analysis, name, known) {
   if (!analysis.labels) at("said").textContent = `${name}: looked at.`;
   at("labels").replaceChildren(...labels.map(labelRow));
   showFound(analysis);
+  shown = analysis.id;
+  showFindings();
   const unsupported = list(analysis.unsupported);
   at("unsupported").hidden = unsupported.length === 0;
   at("unsupported").textContent = `${analysis.provider} cannot tell: ${unsupported.join(", ").replaceAll("_", " ")}.`;
@@ -180,8 +185,19 @@ function showAgain(data) {
   showPreview(null);
   const name = data.source ? data.source.split("/").pop() || data.source : "An earlier picture";
   if (data.problem) showProblem(name, { title: "The picture was given up", detail: data.detail }, null);
+  else if (data.verdict || data.translated) askKnown(data.id, name);
   else showAnalysis(data, name, false);
   at("result").scrollIntoView({ block: "nearest" });
+}
+
+/** Shows the analysis that a decision or a translation is about. */
+async function askKnown(id, name) {
+  const turn = latest;
+  const response = await fetch(`/v1/images/${encodeURIComponent(id)}`).catch(() => null);
+  const body = response ? await response.json().catch(() => ({})) : {};
+  if (turn !== latest) return;
+  if (response && response.ok && !body.state) showAnalysis(body, name, false);
+  else showProblem(name, body, response);
 }
 
 const words = (analysis) => list(analysis.labels).slice(0, 3).map((label) => label.description).join(", ") || "no labels";
@@ -196,10 +212,77 @@ function addEvent(topic, message) {
   }
   const data = event.data || {};
   at("no-events").hidden = true;
-  const what = data.problem ? `${data.problem}: ${data.detail}` : words(data);
-  at("events").prepend(logRow(event.time, what, `${topic} · ${cameFrom(data)}`, data));
+  at("events").prepend(logRow(event.time, told(topic, data), `${topic} · ${cameFrom(data)}`, data));
   while (at("events").childElementCount > MAX_ROWS) at("events").lastElementChild.remove();
-  if (!data.problem) keep([data], true);
+  if (topic === "image_labelled") keep([data], true);
+  if (topic === "image_moderated") loadWaiting();
+  if (topic === "image_moderated" || topic === "labels_translated") addFinding(topic, data);
+}
+
+function told(topic, data) {
+  if (topic === "image_moderated") return verdict(data);
+  if (topic === "labels_translated") return list(data.translated).slice(0, 3).map(translation).join(", ");
+  return data.problem ? `${data.problem}: ${data.detail}` : words(data);
+}
+
+const verdict = (data) => `${data.verdict}${data.decidedBy ? ` by ${data.decidedBy}` : data.rule ? ` by the rule “${data.rule}”` : ""}`;
+const translation = (one) => [one.label, ...Object.values(one.translations || {}).map((phrase) => phrase.text)].join(" = ");
+
+/** What processors have found out about the picture that is shown. */
+const findings = new Map();
+
+function addFinding(topic, data) {
+  const found = findings.get(data.id) || {};
+  findings.delete(data.id);
+  findings.set(data.id, { ...found, [topic]: data });
+  if (findings.size > MAX_ROWS) findings.delete(findings.keys().next().value);
+  if (data.id === shown) showFindings();
+}
+
+function showFindings() {
+  const found = findings.get(shown) || {};
+  const rows = [];
+  if (found.image_moderated) rows.push(["Verdict", verdict(found.image_moderated)]);
+  if (found.labels_translated) rows.push(["Elsewhere called", list(found.labels_translated.translated).map(translation).join("\n")]);
+  at("findings").replaceChildren();
+  define(at("findings"), rows);
+}
+
+// --- what waits for a person ----------------------------------------------------------------------------------------
+
+async function loadWaiting() {
+  const response = await fetch("/v1/reviews").catch(() => null);
+  if (!response || !response.ok) return;
+  const waiting = list((await response.json()).waiting);
+  at("waiting-card").hidden = waiting.length === 0;
+  at("waiting").replaceChildren(...waiting.map(waitingRow));
+}
+
+function waitingRow(item) {
+  const row = at("waiting-row").content.cloneNode(true).firstElementChild;
+  const { moderation } = item;
+  const preview = row.querySelector("img");
+  preview.src = `/v1/reviews/${encodeURIComponent(moderation.id)}/preview`;
+  preview.addEventListener("error", () => preview.remove());
+  row.querySelector(".what").textContent = verdict(moderation);
+  row.querySelector(".from").textContent = `${cameFrom(moderation)} · since ${clock(item.since)}`;
+  for (const button of row.querySelectorAll("[data-verdict]")) {
+    button.addEventListener("click", () => decide(moderation.id, button.dataset.verdict, row));
+  }
+  return row;
+}
+
+async function decide(id, decision, row) {
+  const reviewer = at("reviewer").value.trim();
+  const reason = row.querySelector("input").value.trim();
+  if (!reviewer || !reason) {
+    (reviewer ? row.querySelector("input") : at("reviewer")).focus();
+    return;
+  }
+  const body = JSON.stringify({ verdict: decision, reviewer, reason });
+  const headers = { "content-type": "application/json" };
+  await fetch(`/v1/reviews/${encodeURIComponent(id)}`, { method: "POST", headers, body }).catch(() => null);
+  loadWaiting();
 }
 
 function keep(analyses, newest) {
@@ -283,3 +366,4 @@ at("curl").textContent = `curl --data-binary @picture.jpg -H 'content-type: imag
 listen();
 follow();
 loadKept();
+loadWaiting();

@@ -20,7 +20,6 @@ use crate::{
     ports::State as Known,
     request::{ImageId, ImageRequest, ImageSource, Query},
     source::SourceUrl,
-    upload::inbox_key,
 };
 
 const PROVIDER: HeaderName = HeaderName::from_static("x-crosslens-provider");
@@ -187,12 +186,7 @@ pub(super) async fn show(State(front): State<Front>, Path(id): Path<String>) -> 
 pub(super) async fn erase(State(front): State<Front>, Path(id): Path<String>) -> Result<StatusCode> {
     let id: ImageId = id.parse()?;
     let kept = front.kept()?;
-    let known = kept.erase.erase(&id).await?;
-    // With what was put off, where something was.
-    kept.erase.erase(&id.rest()).await?;
-    for id in [&id, &id.rest()] {
-        kept.pipeline.store.remove(&inbox_key(id)).await?;
-    }
+    let known = kept.pipeline.forget(kept.erase.as_ref(), &id).await?;
     if known { Ok(StatusCode::NO_CONTENT) } else { Err(Error::new(Kind::NotFound, "nothing is kept under this id")) }
 }
 

@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{intake::Limits, ports::suites};
+use common::{
+    intake::Limits,
+    ports::{Originals, suites},
+};
 
 use super::*;
 use crate::{From, Local, Tail};
@@ -207,4 +210,34 @@ async fn a_file_over_the_limit_is_announced_and_refused_when_it_is_read() {
     let created: ObjectCreated = message.parse().unwrap();
     let refused = local.bucket.fetch(&ImageSource::Object(created.object())).await.unwrap_err();
     assert_eq!((created.size, refused.kind()), (200_001, Kind::TooLarge));
+}
+
+#[tokio::test]
+async fn what_is_held_is_out_of_its_place_and_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let (bucket, key) = (&open(&dir).bucket, "pets/cat.png");
+    bucket.put(key, Bytes::from_static(b"cat")).await.unwrap();
+    let cat = object(key, etag(b"cat"));
+    for _ in 0..2 {
+        bucket.hold(&cat).await.unwrap();
+    }
+    assert!(!bucket.root().join(key).exists());
+    assert_eq!(bucket.fetch(&ImageSource::Object(cat.clone())).await.unwrap(), b"cat"[..], "reviewers still see it");
+    for _ in 0..2 {
+        bucket.release(&cat).await.unwrap();
+    }
+    assert_eq!(fs::read(bucket.root().join(key)).unwrap(), b"cat");
+    assert!(!bucket.root().join("derived/held").join(key).exists());
+
+    // What came to lie there meanwhile is not replaced.
+    bucket.hold(&cat).await.unwrap();
+    bucket.put(key, Bytes::from_static(b"dog")).await.unwrap();
+    bucket.release(&cat).await.unwrap();
+    assert_eq!(fs::read(bucket.root().join(key)).unwrap(), b"dog");
+    // A crash between the link and the removal leaves both.
+    fs::write(bucket.root().join(key), b"cat").unwrap();
+    bucket.release(&cat).await.unwrap();
+    assert!(!bucket.root().join("derived/held").join(key).exists());
+    bucket.hold(&object("nothing.png", String::new())).await.unwrap();
+    bucket.release(&object("nothing.png", String::new())).await.unwrap();
 }

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::Fault;
 
 /// Step `n` brings a file from version `n` to `n + 1`; a step that was released is never changed.
-const STEPS: [&str; 2] = [V1, V2];
+const STEPS: [&str; 3] = [V1, V2, V3];
 
 const V1: &str = "
 -- One answer for the same bytes, features, provider and model; requests stand on it.
@@ -62,6 +62,26 @@ CREATE TABLE object (
 const V2: &str = "
 -- JSON list of the topics that a consumer wants; all of them until it is attached again.
 ALTER TABLE consumer ADD COLUMN topics TEXT NOT NULL DEFAULT '[]';
+";
+
+const V3: &str = "
+-- What processors have done, once per processor and event.
+CREATE TABLE settled (
+    processor TEXT NOT NULL, event_id TEXT NOT NULL, image TEXT NOT NULL, at_ms INTEGER NOT NULL,
+    PRIMARY KEY (processor, event_id)) WITHOUT ROWID;
+CREATE INDEX settled_image ON settled (image);
+CREATE INDEX settled_at ON settled (at_ms);
+-- The newest of each kind of event that processors have published about an image.
+CREATE TABLE fact (
+    image TEXT NOT NULL, kind TEXT NOT NULL, at_ms INTEGER NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (image, kind)) WITHOUT ROWID;
+CREATE TABLE review (image TEXT PRIMARY KEY, since_ms INTEGER NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX review_since ON review (since_ms);
+CREATE TABLE audit (num INTEGER PRIMARY KEY AUTOINCREMENT, image TEXT NOT NULL, body TEXT NOT NULL);
+CREATE INDEX audit_image ON audit (image);
+CREATE TABLE phrase (
+    language TEXT NOT NULL, phrase TEXT NOT NULL, text TEXT NOT NULL, by TEXT NOT NULL,
+    PRIMARY KEY (language, phrase)) WITHOUT ROWID;
 ";
 
 /// Sets the file's modes and brings its tables up to date, in one transaction.

@@ -13,7 +13,7 @@ use common::{
 use rusqlite::{Connection, params};
 
 use super::{
-    SqliteLedger,
+    SqliteLedger, journal,
     rows::{Row, detach, reusable, word},
 };
 use crate::db::{Fault, ms, now_ms};
@@ -98,7 +98,8 @@ impl SqliteLedger {
                 for id in &ids {
                     forget(connection, &id.parse()?)?;
                 }
-                Ok(ids.len())
+                let strays = journal::purge(connection, before, PURGE_STEP)?;
+                Ok(ids.len().max(strays))
             };
             let count = self.db.write(step).await?;
             total = total.saturating_add(count);
@@ -111,6 +112,7 @@ impl SqliteLedger {
 
 fn forget(connection: &Connection, id: &ImageId) -> Result<bool, Fault> {
     detach(connection, id)?;
+    journal::forget(connection, id)?;
     connection.prepare_cached("DELETE FROM outbox WHERE request = ?1")?.execute([id.as_str()])?;
     Ok(connection.prepare_cached("DELETE FROM request WHERE id = ?1")?.execute([id.as_str()])? > 0)
 }

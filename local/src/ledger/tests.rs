@@ -22,6 +22,8 @@ async fn behaves_as_every_ledger() {
     suites::inbox(ledger.as_ref()).await;
     suites::index(ledger.as_ref()).await;
     suites::erase(ledger.as_ref()).await;
+    suites::journal(ledger.clone()).await;
+    suites::reviews(ledger.as_ref()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,6 @@ use serde_json::json;
 use tokio::time::Instant;
 use tracing::info;
 
-use super::uploads::erase;
 use crate::dynamodb::DynamoLedger;
 
 /// Requests let go between two looks at the clock.
@@ -47,7 +46,7 @@ impl Sweep {
                 break;
             }
             for id in &over {
-                erase(&self.pipeline, &self.ledger, id).await?;
+                self.pipeline.forget(&self.ledger, id).await?;
             }
             let_go = let_go.saturating_add(over.len());
         }

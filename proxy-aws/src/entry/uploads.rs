@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use common::{
     error::{Error, Kind, Result},
     pipeline::Pipeline,
-    request::{Cloud, ImageId, ImageRequest, ObjectRef, Query},
-    upload::{DERIVED, INBOX, inbox_key},
+    request::{Cloud, ImageRequest, ObjectRef, Query},
+    upload::{DERIVED, INBOX},
 };
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -147,7 +147,7 @@ impl Uploads {
         };
         let mut erased = 0;
         for id in &ids {
-            erased += usize::from(erase(&self.pipeline, ledger, id).await?);
+            erased += usize::from(self.pipeline.forget(ledger, id).await?);
         }
         Ok(erased)
     }
@@ -160,13 +160,6 @@ impl Uploads {
         }
         Err(Error::new(Kind::Forbidden, "an event about a bucket that is not configured; add it to CROSSLENS_BUCKETS"))
     }
-}
-
-/// Forgets a request and what was kept for it.
-pub(super) async fn erase(pipeline: &Pipeline, ledger: &DynamoLedger, id: &ImageId) -> Result<bool> {
-    let known = common::ports::Erase::erase(ledger, id).await?;
-    pipeline.store.remove(&inbox_key(id)).await?;
-    Ok(known)
 }
 
 fn count(ignored: &mut BTreeMap<&'static str, usize>, why: &'static str) {

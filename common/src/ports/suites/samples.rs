@@ -10,7 +10,8 @@ use crate::{
     error::{Error, Kind},
     event::{Event, Failure},
     image::{Digest, MediaType},
-    ports::{Claim, Claimed, Ledger, Outcome},
+    moderation::{AuditLine, FailRule, Moderation, ReviewItem, Verdict},
+    ports::{Claim, Claimed, Ledger, Outcome, Settlement},
     request::{Accepted, Caller, Cloud, ImageId, Query},
 };
 
@@ -49,7 +50,7 @@ pub(super) fn analysis(id: &ImageId, labels: &[&str]) -> Analysis {
         height: 30,
         detector: detector(),
         findings: Findings { labels: Some(labels), ..Findings::default() },
-        analyzed_at: Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap(),
+        analyzed_at: milliseconds(),
         duration_ms: 7,
     }
 }
@@ -70,10 +71,41 @@ pub(super) fn accepted(id: &ImageId) -> Accepted {
     }
 }
 
+/// What a policy says about `id`.
+pub(super) fn moderation(id: &ImageId, verdict: Verdict) -> Moderation {
+    Moderation {
+        id: id.clone(),
+        digest: Some(Digest::of(id.as_str().as_bytes())),
+        source: Some(format!("bucket://local/{id}.jpg")),
+        verdict,
+        rule: Some("a rule".to_owned()),
+        evidence: Vec::new(),
+        policy: "0123456789ab".to_owned(),
+        shadow: None,
+        blurred: None,
+        fails: FailRule::default(),
+        decided_by: None,
+        reason: None,
+    }
+}
+
+/// What moderation publishes and logs about a decision, with a place on the review list where it waits for a person.
+pub(super) fn decided(moderation: &Moderation, again: Option<&str>) -> Settlement {
+    let mut event = Event::moderated(Cloud::Local, moderation, again, None);
+    event.time = milliseconds();
+    let review = (moderation.verdict == Verdict::Review)
+        .then(|| ReviewItem { moderation: moderation.clone(), since: milliseconds() });
+    Settlement { events: vec![event], audit: vec![AuditLine::of(moderation, milliseconds())], review }
+}
+
+/// What a store keeps of a time may be coarser than the clock.
+fn milliseconds() -> Timestamp {
+    Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap()
+}
+
 pub(super) fn event(analysis: &Analysis) -> Event {
     let mut event = Event::labelled(Cloud::Local, analysis, None);
-    // What a store keeps of a time may be coarser than the clock.
-    event.time = Timestamp::from_millisecond(event.time.as_millisecond()).unwrap();
+    event.time = milliseconds();
     event
 }
 
