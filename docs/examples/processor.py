@@ -2,8 +2,8 @@
 
     WEBHOOK_SECRET=whsec_... python3 processor.py 9000
 
-with that secret in the file of `crosslens up --webhooks FILE --allow-target 127.0.0.1:9000`. What an event holds is in docs/events,
-how it is signed at https://www.standardwebhooks.com.
+with that secret in the file of `crosslens up --webhooks FILE --allow-target 127.0.0.1:9000`. What an event holds is in
+docs/events, how it is signed at https://www.standardwebhooks.com.
 """
 
 import base64, hashlib, hmac, json, os, sys, time

@@ -1,6 +1,7 @@
 """A stand-in for SNS that signs as it does, and wrongly in many ways, with keys and certificates made for this run.
 
-Arguments: the topic's ARN and the event to bring. Prints the certificates by path and the messages, each with whether it is genuine.
+Arguments: the topic's ARN and the event to bring. Prints the certificates by path, and the messages, each with whether it is
+genuine.
 """
 
 import base64
@@ -103,7 +104,9 @@ add("too old", signed(plain(Timestamp=stamp(-3700))))
 add("from the future", signed(plain(Timestamp=stamp(400))))
 add("of a foreign topic", signed(plain(TopicArn=TOPIC + "-of-others")))
 add("of no version", {**signed(plain()), "SignatureVersion": "3"})
-for name, url in {"expired": EXPIRED, "to come": COMING, "of a curve": CURVE, "none": HOST + "/nonsense.pem", "absent": HOST + "/absent.pem"}.items():
+others = {"expired": EXPIRED, "to come": COMING, "of a curve": CURVE}
+others |= {"none": HOST + "/nonsense.pem", "absent": HOST + "/absent.pem"}
+for name, url in others.items():
     add(f"a certificate that is {name}", signed(plain(SigningCertURL=url)))
 add("a key that is too small", signed(plain(SigningCertURL=WEAK), SMALL))
 path = "/SimpleNotificationService-good.pem"

@@ -1,7 +1,7 @@
 """Judges received webhooks: signatures by the official library of Standard Webhooks, bodies by the published JSON Schemas.
 
-In: a JSON list of {"secret", "headers", "body"} and the folder of the schemas as the argument. Out: a list of verdicts, "genuine" or
-what is wrong.
+In: a JSON list of {"secret", "headers", "body"}, and the folder of the schemas as the argument. Out: a list of verdicts, each
+"genuine" or what is wrong.
 """
 
 import json
