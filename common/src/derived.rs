@@ -29,9 +29,10 @@ pub fn blurred_key(id: &ImageId, media_type: MediaType) -> String {
     format!("{DERIVED}blurred/{id}.{}", ending(media_type))
 }
 
-/// What the blurred form was made of, and why.
-pub fn provenance_key(id: &ImageId) -> String {
-    format!("{DERIVED}blurred/{id}.json")
+/// What the picture under this key was made of, and why: beside it, with another ending.
+pub fn provenance_key(key: &str) -> String {
+    let stem = key.rsplit_once('.').map_or(key, |(stem, _ending)| stem);
+    format!("{stem}.json")
 }
 
 /// A small blurred form, for reviewers.
@@ -56,7 +57,9 @@ impl Pipeline {
         let rest = id.rest();
         // With what was put off, where something was.
         let known = erase.erase(&rest).await? || known;
-        let mut keys = vec![inbox_key(id), inbox_key(&rest), provenance_key(id), preview_key(id)];
+        let preview = preview_key(id);
+        let mut keys = vec![inbox_key(id), inbox_key(&rest), provenance_key(&preview), preview];
+        keys.push(provenance_key(&blurred_key(id, MediaType::Jpeg)));
         keys.extend(ENDINGS.iter().map(|ending| format!("{DERIVED}blurred/{id}.{ending}")));
         keys.extend(source.as_deref().and_then(ObjectRef::of_source).map(|object| sidecar_key(&object)));
         for key in &keys {

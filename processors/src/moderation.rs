@@ -19,6 +19,5 @@ mod read;
 pub use decision::Decision;
 pub use labels::with_all_labels;
 pub use moderator::Moderator;
-pub use pictures::{blurred_key, preview_key};
 pub use policies::{Policies, PolicyFile};
 pub use policy::{DEFAULT, Policy};

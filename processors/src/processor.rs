@@ -1,5 +1,10 @@
 //! The one shape of all processors, and the worker that makes what they do happen once.
 
+#[cfg(test)]
+pub mod example;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

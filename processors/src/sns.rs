@@ -61,7 +61,7 @@ pub enum Received {
     Ended,
 }
 
-/// Takes messages in. Clones are not needed: it is shared.
+/// Takes messages in; one for all requests.
 pub struct Verifier {
     rules: Rules,
     fetch: Arc<dyn Fetch>,

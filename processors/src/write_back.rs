@@ -107,13 +107,27 @@ impl WriteBack {
         }
     }
 
+    /// Whether this lies under the key already: what came in between was written by others with all that is known.
+    async fn holds(&self, object: &ObjectRef, key: &str, text: &[u8]) -> Result<bool> {
+        let bucket = object.bucket.clone();
+        let sidecar = ObjectRef { bucket, key: key.to_owned(), version: None, etag: String::new() };
+        match self.fetch.fetch(&ImageSource::Object(sidecar)).await {
+            Ok(bytes) => Ok(bytes == text),
+            Err(error) if error.is_permanent() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn write(&self, id: &ImageId, object: &ObjectRef, known: &Known, decided: bool) -> Result<()> {
         let Known { analysis, problem, dossier: Dossier { moderation, translations } } = known;
         let sidecar = json!({
             "id": id, "analysis": analysis, "problem": problem, "moderation": moderation, "translations": translations,
         });
         let text = serde_json::to_vec_pretty(&sidecar).map_err(internal)?;
-        self.store.put(&sidecar_key(object), Bytes::from(text)).await?;
+        let key = sidecar_key(object);
+        if !self.holds(object, &key, &text).await? {
+            self.store.put(&key, Bytes::from(text)).await?;
+        }
         let Some(moderation) = moderation.as_ref().filter(|_| decided) else { return Ok(()) };
         match self.originals.tag(object, &tags(analysis.as_deref(), moderation)).await {
             // Deleted meanwhile: nobody sees it any more.

@@ -25,9 +25,11 @@ struct Receiver {
 }
 
 impl Receiver {
-    async fn start(&self) -> String {
+    /// Starts it, and says with which arguments it is told of labels as `shop`.
+    async fn start(&self) -> [String; 4] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        let address = listener.local_addr().unwrap().to_string();
+        let hook = format!("shop=image_labelled=http://{address}/hook");
         let receiver = self.clone();
         let take = async move |headers: HeaderMap, body: Bytes| {
             assert_eq!(headers["content-type"], "application/cloudevents+json");
@@ -42,7 +44,7 @@ impl Receiver {
         };
         let router = Router::new().route("/hook", post(take));
         tokio::spawn(async move { axum::serve(listener, router).await });
-        url
+        ["--webhook".to_owned(), hook, "--allow-target".to_owned(), address]
     }
 
     fn taken(&self) -> BTreeMap<String, usize> {
@@ -66,11 +68,10 @@ fn events(server: &Server, args: &[&str]) -> String {
 async fn an_event_is_tried_five_times_and_replayed_when_the_receiver_is_well() {
     let receiver = Receiver::default();
     receiver.ill.store(true, Ordering::SeqCst);
-    let hook = format!("shop=image_labelled={}", receiver.start().await);
-    let server = Server::build().args(["--webhook", &hook]).env("CROSSLENS_RETRY_FIRST_MS", "10").start();
+    let server = Server::build().args(receiver.start().await).env("CROSSLENS_RETRY_FIRST_MS", "10").start();
     let id = label(&server, 1).await["id"].as_str().unwrap().to_owned();
     let letters = wait_until("the event to be given up", || {
-        let letters = events(&server, &["dead", "--consumer", "shop", "--json"]);
+        let letters = events(&server, &["dead", "--consumer", "notify:shop", "--json"]);
         (!letters.is_empty()).then_some(letters)
     });
     let letter: Value = serde_json::from_str(letters.trim()).unwrap();
@@ -79,7 +80,7 @@ async fn an_event_is_tried_five_times_and_replayed_when_the_receiver_is_well() {
 
     receiver.ill.store(false, Ordering::SeqCst);
     let next = label(&server, 2).await["id"].as_str().unwrap().to_owned();
-    assert!(events(&server, &["replay", "--consumer", "shop", "--dead"]).contains("shop: 1"));
+    assert!(events(&server, &["replay", "--consumer", "notify:shop", "--dead"]).contains("notify:shop: 1"));
     let wanted = BTreeMap::from([(format!("{id}:labelled"), 1), (format!("{next}:labelled"), 1)]);
     wait_until_async("both events to be taken", async || (receiver.taken() == wanted).then_some(())).await;
     assert_eq!(events(&server, &["dead", "--json"]), "");
@@ -88,8 +89,7 @@ async fn an_event_is_tried_five_times_and_replayed_when_the_receiver_is_well() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_goes_on_where_it_was() {
     let receiver = Receiver::default();
-    let hook = format!("shop=image_labelled={}", receiver.start().await);
-    let mut server = Server::build().args(["--webhook", &hook]).start();
+    let mut server = Server::build().args(receiver.start().await).start();
     for number in 0..5 {
         label(&server, number).await;
     }

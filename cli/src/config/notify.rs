@@ -50,25 +50,28 @@ impl Webhooks {
         let host_port = |text: &str| text.parse::<HostPort>().map_err(|error| error.message().to_owned());
         let policy = SourcePolicy::for_targets(layers.many("allow_target", &flags.allow_target, host_port));
         let mut all = layers.many("webhook", &flags.webhook, short);
-        if let Some(file) =
-            layers.one("webhooks", flags.webhooks.as_deref(), |text| Ok::<_, String>(PathBuf::from(text)))
-        {
-            let text = std::fs::read_to_string(&file).map_err(|error| vec![error.to_string()]);
-            match text.and_then(|text| targets(&text)) {
-                Ok(targets) => all.extend(targets),
-                Err(problems) => {
-                    problems.iter().for_each(|problem| layers.problem(format!("{}: {problem}", file.display())));
-                }
-            }
+        let short: BTreeSet<Name> = all.iter().map(|target| target.name.clone()).collect();
+        if short.len() < all.len() {
+            layers.problem("webhook: a name is given twice".to_owned());
         }
-        let mut names = BTreeSet::new();
+        let path = |text: &str| Ok::<_, String>(PathBuf::from(text));
+        if let Some(file) = layers.one("webhooks", flags.webhooks.as_deref(), path) {
+            let text = std::fs::read_to_string(&file);
+            let (more, problems) = match &text {
+                Ok(text) => targets(text),
+                Err(error) => (Vec::new(), vec![error.to_string()]),
+            };
+            let again = more.iter().filter(|target| short.contains(&target.name));
+            let again = again.map(|target| format!("webhook {}: --webhook has this name too", target.name));
+            for problem in problems.into_iter().chain(again) {
+                layers.problem(format!("{}: {problem}", file.display()));
+            }
+            all.extend(more);
+        }
         for target in &all {
             // What the URL itself tells; a name's addresses are checked when it is connected to.
             if let Err(error) = policy.check_url(&target.url) {
                 layers.problem(format!("webhook {}: {}", target.name, error.message()));
-            }
-            if !names.insert(&target.name) {
-                layers.problem(format!("webhook {}: the name is given twice", target.name));
             }
         }
         Self { targets: all, policy }

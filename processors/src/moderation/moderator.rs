@@ -112,7 +112,7 @@ impl Moderator {
             _ => format!("the image was given up: {}", failure.problem),
         };
         let evidence = vec![Evidence { rule: rule.to_owned(), action: verdict, holds, because }];
-        let rule = (verdict == Verdict::Reject).then(|| rule.to_owned());
+        let rule = if verdict == Verdict::Reject { Some(rule.to_owned()) } else { None };
         let decision = Decision { verdict, rule, evidence, regions: Vec::new() };
         let mut moderation = moderation(&failure.id, &active, decision);
         moderation.source = failure.source.clone();

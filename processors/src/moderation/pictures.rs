@@ -6,13 +6,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use common::{
     analysis::{Analysis, BoundingBox},
+    derived::{blurred_key, preview_key, provenance_key},
     error::{Kind, Result, internal},
-    image::{Digest, Image, MediaType},
+    image::{Digest, Image},
     intake::{Blur, Intake},
     moderation::Verdict,
     ports::{Fetch, Store},
     request::{ImageId, ImageSource, ObjectRef},
-    upload::DERIVED,
 };
 use serde::Serialize;
 
@@ -20,24 +20,6 @@ use super::{decision::Decision, policy::Policy};
 
 /// Pixels of a preview's longer side.
 const PREVIEW: u32 = 640;
-
-/// Where an image's blurred form lies.
-pub fn blurred_key(id: &ImageId, media_type: MediaType) -> String {
-    let extension = match media_type {
-        MediaType::Jpeg => "jpg",
-        MediaType::Png => "png",
-        MediaType::Gif => "gif",
-        MediaType::Webp => "webp",
-        MediaType::Bmp => "bmp",
-        MediaType::Tiff => "tiff",
-    };
-    format!("{DERIVED}blurred/{id}.{extension}")
-}
-
-/// Where a reviewer's preview of an image lies.
-pub fn preview_key(id: &ImageId) -> String {
-    format!("{DERIVED}previews/{id}.jpg")
-}
 
 /// Where a derived picture comes from, kept beside it.
 #[derive(Debug, Serialize)]
@@ -129,9 +111,8 @@ impl Pictures {
 
     /// Where it comes from first: a picture is never there without that.
     async fn keep(&self, key: &str, picture: Bytes, provenance: &Provenance<'_>) -> Result<()> {
-        let beside = key.rsplit_once('.').map_or(key, |(stem, _)| stem);
         let json = serde_json::to_vec_pretty(provenance).map_err(internal)?;
-        self.store.put(&format!("{beside}.json"), json.into()).await?;
+        self.store.put(&provenance_key(key), json.into()).await?;
         self.store.put(key, picture).await
     }
 }

@@ -7,16 +7,13 @@ use toml::{Table, Value};
 
 use super::{Name, Private, Secret, Target};
 
-/// Reads `[[webhook]]` tables.
-///
-/// # Errors
-/// Every problem, each a sentence that names its webhook.
-pub fn targets(text: &str) -> Result<Vec<Target>, Vec<String>> {
-    // The parser's own text shows the line, which may hold a secret.
-    let mut file: Table = text.parse().map_err(|error: toml::de::Error| {
-        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-        vec![format!("line {}: {}", before.matches('\n').count().saturating_add(1), reason(&error))]
-    })?;
+/// Reads `[[webhook]]` tables: those that are right, and every problem, each a sentence that names its webhook.
+pub fn targets(text: &str) -> (Vec<Target>, Vec<String>) {
+    let mut file: Table = match text.parse() {
+        Ok(file) => file,
+        // The parser's own text shows the line, which may hold a secret.
+        Err(error) => return (Vec::new(), vec![syntax(text, &error)]),
+    };
     let mut problems = Vec::new();
     let tables = match file.remove("webhook") {
         Some(Value::Array(tables)) => tables,
@@ -46,12 +43,14 @@ pub fn targets(text: &str) -> Result<Vec<Target>, Vec<String>> {
             problems.push(format!("webhook {}: the name is given twice", target.name));
         }
     }
-    if problems.is_empty() { Ok(targets) } else { Err(problems) }
+    (targets, problems)
 }
 
 /// What is wrong with the syntax, without what stands there.
-fn reason(error: &toml::de::Error) -> &'static str {
-    if error.message().contains("duplicate key") { "a key is given twice" } else { "this is not TOML" }
+fn syntax(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let what = if error.message().contains("duplicate key") { "a key is given twice" } else { "this is not TOML" };
+    format!("line {}: {what}", before.matches('\n').count().saturating_add(1))
 }
 
 /// One table, while it is read.

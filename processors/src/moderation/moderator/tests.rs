@@ -186,7 +186,7 @@ async fn what_a_person_has_to_see_waits_with_a_blurred_preview() {
     let analysis = analysis(&kept, "cup.png", &picture(ImageFormat::Png), labels(&[("espresso", 0.9)]));
     let (moderation, settlement) = decided(&moderator, &analysis).await;
     assert_eq!(settlement.review.unwrap().moderation, moderation);
-    let preview = locked(&kept.objects)[&super::super::preview_key(&analysis.id)].clone();
+    let preview = locked(&kept.objects)[&common::derived::preview_key(&analysis.id)].clone();
     let preview = image::load_from_memory_with_format(&preview, ImageFormat::Jpeg).unwrap();
     assert_eq!((preview.width(), preview.height()), (640, 480));
 }
