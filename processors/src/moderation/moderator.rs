@@ -123,7 +123,8 @@ impl Moderator {
         counter!("crosslens_verdicts_total", "verdict" => moderation.verdict.name()).increment(1);
         let audit = vec![AuditLine::of(&moderation, Timestamp::now())];
         let events = vec![Event::moderated(self.cloud, &moderation, again, event.traceparent.clone())];
-        let review = waits(moderation.verdict, policy).then(|| ReviewItem { moderation, since: event.time });
+        let waits = waits(moderation.verdict, policy);
+        let review = waits.then_some(ReviewItem { moderation, since: event.time });
         Settlement { events, audit, review }
     }
 
