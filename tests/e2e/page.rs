@@ -7,7 +7,7 @@ use std::fs;
 use browser::Browser;
 use data_encoding::BASE64;
 use serde_json::Value;
-use tests::{Server, client, numbered_picture, photo, workspace_root};
+use tests::{Server, client, numbered_picture, photo, wait_until_async, workspace_root};
 
 /// Drops a file on the page as a hand would, as far as the page can tell.
 const DROP: &str = "
@@ -87,6 +87,37 @@ async fn names_from_outside_stay_text() {
     browser.mentions("#kept li:first-child .from", name).await;
     assert_eq!(browser.count("main img").await, 2, "the preview and the sample");
     assert_eq!(browser.script("return typeof hit", &[]).await, "undefined");
+    assert_eq!(browser.complaints().await, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_person_is_worked_off_on_the_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = folder.path().join("policy.toml");
+    let cats = "[[rule]]\nname = \"cats\"\naction = \"review\"\nany = [{ label_matches = \"cat\", score = 0.2 }]\n";
+    fs::write(&policy, cats).unwrap();
+    let server = Server::build().arg("--policy").arg(&policy).start();
+    let Some(browser) = Browser::start(1200, 1400).await else { return };
+    browser.open(server.url()).await;
+    browser.shows("#link-text", "following events").await;
+    assert_eq!(browser.count("#waiting-card[hidden]").await, 1, "nothing waits yet");
+
+    put(&server, "pets/chelsea.png", fs::read(photo("chelsea.png")).unwrap()).await;
+    browser.mentions("#waiting .what", "review by the rule “cats”").await;
+    browser.mentions("#waiting .from", "pets/chelsea.png").await;
+    browser.click("#events [data-topic=image_moderated] button").await;
+    browser.mentions("#findings", "review by the rule").await;
+    browser.mentions("#findings", "gato").await;
+
+    // Nobody decides without a name and a reason.
+    browser.click("#waiting [data-verdict=allow]").await;
+    assert_eq!(browser.count("#waiting li").await, 1);
+    browser.type_into("#reviewer", "Ada").await;
+    browser.type_into("#waiting input", "only a cat").await;
+    browser.click("#waiting [data-verdict=allow]").await;
+    browser.mentions("#events [data-topic=image_moderated] .what", "allow by Ada").await;
+    wait_until_async("the list to be empty", async || (browser.count("#waiting-card[hidden]").await == 1).then_some(()))
+        .await;
     assert_eq!(browser.complaints().await, [""; 0]);
 }
 
