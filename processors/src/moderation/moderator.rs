@@ -10,7 +10,7 @@ use common::{
     intake::Intake,
     moderation::{AuditLine, Evidence, FailRule, Moderation, ReviewItem, Shadow, Verdict},
     ports::{Archive, Fetch, Settlement, State, Store},
-    request::Cloud,
+    request::{Cloud, ImageId},
 };
 use jiff::Timestamp;
 use metrics::counter;
@@ -66,7 +66,7 @@ impl Moderator {
         let decision = active.decide(&analysis.findings);
         let trial = shadow.map(|shadow| tried(&shadow, &analysis.findings, &decision));
         let (decision, blurred) = self.carried_out(decision, &analysis, &active).await?;
-        let mut moderation = moderation(&analysis.id.clone(), &active, decision);
+        let mut moderation = moderation(&analysis.id, &active, decision);
         moderation.digest = Some(analysis.digest);
         moderation.source = analysis.source;
         moderation.shadow = trial;
@@ -123,7 +123,7 @@ impl Moderator {
         counter!("crosslens_verdicts_total", "verdict" => moderation.verdict.name()).increment(1);
         let audit = vec![AuditLine::of(&moderation, Timestamp::now())];
         let events = vec![Event::moderated(self.cloud, &moderation, again, event.traceparent.clone())];
-        let review = waits(moderation.verdict, policy).then(|| ReviewItem { moderation, since: event.time });
+        let review = waits(moderation.verdict, policy).then_some(ReviewItem { moderation, since: event.time });
         Settlement { events, audit, review }
     }
 
@@ -180,7 +180,7 @@ fn tried(shadow: &Policy, findings: &Findings, decision: &Decision) -> Shadow {
     Shadow { policy: shadow.version().to_owned(), verdict: trial.verdict, rule: trial.rule }
 }
 
-fn moderation(id: &common::request::ImageId, policy: &Policy, decision: Decision) -> Moderation {
+fn moderation(id: &ImageId, policy: &Policy, decision: Decision) -> Moderation {
     // Only what is in doubt may pass: beside a doubt there may be a rule that holds for certain.
     let held = |evidence: &Evidence| evidence.holds == Some(true) && evidence.action > Verdict::Allow;
     let is_held = decision.verdict == Verdict::Undecided && decision.evidence.iter().any(held);
