@@ -12,7 +12,7 @@ use common::{
     error::Error,
     image::Digest,
     intake::Limits,
-    request::{Caller, ImageId, ImageRequest, ImageSource, ObjectRef, Query},
+    request::{Caller, ImageRequest, ImageSource, ObjectRef, Query},
 };
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use tokio::time::Instant;
@@ -147,7 +147,7 @@ async fn what_cannot_be_blurred_is_undecided_and_never_allowed() {
     for bytes in [Bytes::from_static(b"no picture"), whole.slice(..whole.len() / 2)] {
         let analysis = analysis(&kept, "cup.png", &bytes, labels(&[("espresso", 0.9)]));
         let (moderation, settlement) = decided(&moderator, &analysis).await;
-        assert_eq!((moderation.verdict, moderation.blurred), (Verdict::Undecided, None));
+        assert_eq!((moderation.verdict, &moderation.blurred), (Verdict::Undecided, &None));
         assert!(moderation.evidence.last().unwrap().because.contains("cannot be blurred"));
         assert!(!moderation.passes("anybody"), "that it should be blurred is certain");
         assert_eq!(settlement.review.unwrap().moderation.verdict, Verdict::Undecided);
