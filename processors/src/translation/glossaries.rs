@@ -37,13 +37,13 @@ impl Glossary {
         let file: toml::Table = text.parse().map_err(|error: toml::de::Error| invalid(error.to_string()))?;
         let (mut glossary, mut problems) = (Self::default(), Vec::new());
         for (tag, value) in file {
-            if let Err(error) = tag.parse::<Language>() {
-                problems.push(format!("[{tag}]: {}", error.message()));
-            }
             let toml::Value::Table(entries) = value else {
                 problems.push(format!("{tag}: a language is a table, as in [es]"));
                 continue;
             };
+            if let Err(error) = tag.parse::<Language>() {
+                problems.push(format!("[{tag}]: {}", error.message()));
+            }
             let mut phrases = BTreeMap::new();
             for (phrase, value) in entries {
                 let fault = match read(&phrase, &value) {
