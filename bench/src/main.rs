@@ -6,6 +6,7 @@
 mod backfill;
 mod classify;
 mod known;
+mod lambda;
 mod many;
 mod one_core;
 mod reduce;
@@ -64,6 +65,15 @@ enum Command {
     /// What `backfill` runs in a process of its own
     #[command(hide = true)]
     BackfillOne { objects: u64 },
+    /// The function on AWS's emulator: its zip, its start beside a hello world, what it adds, what an image costs
+    Lambda {
+        /// Starts of each side
+        #[arg(long, default_value_t = 21)]
+        rounds: usize,
+        /// Warm requests
+        #[arg(long, default_value_t = 400)]
+        requests: usize,
+    },
     /// The detector in front of a stand-in for Vision: time added, requests a second, images in a call
     Vision {
         /// Seconds of each part
@@ -98,6 +108,7 @@ fn main() {
         Command::Many { files } => many::run(files),
         Command::Backfill { objects } => backfill::run(objects),
         Command::BackfillOne { objects } => backfill::one(objects),
+        Command::Lambda { rounds, requests } => lambda::run(rounds, requests),
         Command::Vision { seconds } => vision::run(seconds),
         Command::Reduce { seconds, rounds } => reduce::run(seconds, rounds),
         Command::ReduceOne { seconds, picture } => reduce::one(seconds, &picture),
@@ -108,6 +119,7 @@ fn main() {
             start::run(50_000);
             many::run(100_000);
             backfill::run(1_000_000);
+            lambda::run(21, 400);
             vision::run(10);
             reduce::run(5.0, 5);
             start::detector();

@@ -1,6 +1,7 @@
 //! Settings: flags over environment over `crosslens.toml`, every problem named at once. The only place that reads the
 //! environment.
 
+mod notify;
 mod values;
 
 use std::{
@@ -22,6 +23,7 @@ use detector_local::ModelConfig;
 use local::Retries;
 use reqwest::Url;
 
+pub(crate) use notify::{Sns, Webhooks};
 #[cfg(feature = "aws")]
 use values::text;
 use values::{DAY, SECOND, duration, http_url, log_format};
@@ -74,9 +76,8 @@ pub(crate) struct UpFlags {
     /// Forgets analyses and events that are older, in days or as in 36h [default: never]
     #[arg(long, value_name = "TIME")]
     retention: Option<String>,
-    /// Posts every event of a topic to this URL until it is taken: NAME=TOPIC=URL; may be repeated
-    #[arg(long, value_name = "NAME=TOPIC=URL")]
-    webhook: Vec<String>,
+    #[command(flatten)]
+    notify: notify::NotifyFlags,
 }
 
 /// Settings of every command.
@@ -108,7 +109,9 @@ pub(crate) struct UpSettings {
     pub(crate) deadline: Duration,
     pub(crate) head_timeout: Duration,
     pub(crate) retention: Option<Duration>,
-    pub(crate) webhooks: Vec<Webhook>,
+    pub(crate) webhooks: Webhooks,
+    /// The events of a stack on AWS that are taken in by `POST /sns`; `None` where none are.
+    pub(crate) sns: Option<Sns>,
     /// How often and when a failed delivery is tried again.
     pub(crate) retries: Retries,
 }
@@ -137,14 +140,6 @@ pub(crate) enum Detector {
     Remote(Url),
 }
 
-/// A named consumer that takes events over HTTP.
-#[derive(Debug, Clone)]
-pub(crate) struct Webhook {
-    pub(crate) name: String,
-    pub(crate) topic: String,
-    pub(crate) url: Url,
-}
-
 impl FromStr for Detector {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
@@ -160,19 +155,6 @@ impl FromStr for Detector {
                 http_url(url).map(Detector::Remote).map_err(|problem| format!("`local`, `vision` or a URL: {problem}"))
             }
         }
-    }
-}
-
-impl FromStr for Webhook {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let form = "write NAME=TOPIC=URL, as in shop=image_labelled=http://127.0.0.1:9000/labels";
-        let (name, rest) = text.split_once('=').ok_or(form)?;
-        let (topic, url) = rest.split_once('=').ok_or(form)?;
-        if common::event::Topic::from_name(topic).is_none() {
-            return Err(format!("there is no topic {topic}"));
-        }
-        Ok(Self { name: name.to_owned(), topic: topic.to_owned(), url: http_url(url)? })
     }
 }
 
@@ -197,10 +179,10 @@ impl Settings {
             "deadline",
             "head_timeout",
             "retention",
-            "webhook",
             "retry_first_ms",
             "api_keys",
         ]);
+        layers.known(&notify::NAMES);
         layers.settle(settings)
     }
 
@@ -272,7 +254,8 @@ impl UpSettings {
             deadline: layers.one("deadline", up.deadline.as_deref(), seconds).unwrap_or(SECOND * 30),
             head_timeout: layers.one("head_timeout", up.head_timeout.as_deref(), seconds).unwrap_or(SECOND * 30),
             retention: layers.one("retention", up.retention.as_deref(), days),
-            webhooks: layers.many("webhook", &up.webhook, str::parse),
+            webhooks: Webhooks::read(&mut layers, &up.notify),
+            sns: Sns::read(&mut layers, &up.notify),
             retries: Retries {
                 first: layers.one("retry_first_ms", None, milliseconds).unwrap_or(Retries::default().first),
                 ..Retries::default()

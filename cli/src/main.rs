@@ -8,6 +8,7 @@ mod config;
 #[cfg(feature = "aws")]
 mod dlq;
 mod doctor;
+mod downstream;
 mod events;
 mod export;
 mod label;
@@ -16,9 +17,10 @@ mod lacking;
 mod lines;
 mod model;
 mod page;
-mod processors;
+
 mod review;
 mod reviews;
+mod sns;
 mod sources;
 mod up;
 mod uploads;

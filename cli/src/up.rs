@@ -18,10 +18,11 @@ use tracing::{error, warn};
 use crate::{
     compose::{self, Composed},
     config::{Detector, UpSettings},
+    downstream,
     page::{self, Live},
-    processors, reviews,
+    reviews, sns,
     uploads::{self, Labeller},
-    webhook::Webhook,
+    webhook,
 };
 
 /// The most that requests under way may take once a stop was asked for.
@@ -75,6 +76,11 @@ fn app(settings: &UpSettings, composed: &Composed, stopping: watch::Receiver<boo
     let mut routes = api(&front)
         .merge(layers::admitted(uploads, &front.admission, front.deadline))
         .merge(layers::admitted(reviews::routes(composed.local.clone()), &front.admission, front.deadline))
+        .merge(layers::admitted(
+            sns::routes(settings.sns.as_ref(), Arc::new(composed.local.topics.clone()))?,
+            &front.admission,
+            front.deadline,
+        ))
         .merge(page::routes(Live { topics: composed.local.topics.clone(), stopping }));
     // Figures are nothing for strangers.
     if settings.listen.ip().is_loopback() || matches!(settings.callers, Callers::Keys(_)) {
@@ -92,11 +98,9 @@ async fn consumers(settings: &UpSettings, composed: &Composed) -> Result<Vec<Sub
     let label =
         topics.subscribe("label", &[OBJECT_CREATED], From::Start, at_a_time, retries, Arc::new(labeller)).await?;
     let mut consumers = vec![label];
-    consumers.extend(processors::attach(composed, processors::built_in(composed), From::Start, retries).await?);
-    for hook in &settings.webhooks {
-        let handler = Arc::new(Webhook::new(hook.url.clone())?);
-        consumers.push(topics.subscribe(&hook.name, &[&hook.topic], From::Start, 4, retries, handler).await?);
-    }
+    let built_in = downstream::built_in(composed);
+    consumers.extend(downstream::attach(composed, built_in, retries).await?);
+    consumers.extend(downstream::tell(composed, webhook::notifiers(settings)?, retries).await?);
     Ok(consumers)
 }
 

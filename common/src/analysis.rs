@@ -290,7 +290,7 @@ impl Findings {
     }
 
     /// Adds what was pending and is there now.
-    pub(crate) fn complete(&mut self, rest: Findings) {
+    pub fn complete(&mut self, rest: Findings) {
         fn fill<T>(field: &mut Option<T>, rest: Option<T>) {
             if rest.is_some() {
                 *field = rest;
@@ -298,6 +298,7 @@ impl Findings {
         }
         let told = |feature: &Feature| rest.silent_about(&Features(vec![*feature])).is_none();
         self.unsupported.retain(|feature| !told(feature));
+        self.pending.retain(|feature| !told(feature));
         fill(&mut self.labels, rest.labels);
         fill(&mut self.safe_search, rest.safe_search);
         fill(&mut self.faces, rest.faces);

@@ -30,6 +30,8 @@ pub enum Kind {
     UnsupportedMedia,
     /// It claims to be an image and is not.
     UndecodableImage,
+    /// It is understood, and cannot be worked on here.
+    Unprocessable,
     /// Too many requests.
     RateLimited,
     /// This front cannot do that.
@@ -48,7 +50,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of the table.
-    pub const ALL: [Kind; 18] = [
+    pub const ALL: [Kind; 19] = [
         Kind::InvalidRequest,
         Kind::Unauthenticated,
         Kind::Forbidden,
@@ -60,6 +62,7 @@ impl Kind {
         Kind::TooLarge,
         Kind::UnsupportedMedia,
         Kind::UndecodableImage,
+        Kind::Unprocessable,
         Kind::RateLimited,
         Kind::Unsupported,
         Kind::SourceUnavailable,
@@ -83,6 +86,7 @@ impl Kind {
             Kind::TooLarge => ("too-large", 413, "The image is too large", false),
             Kind::UnsupportedMedia => ("unsupported-media", 415, "Not an accepted image type", false),
             Kind::UndecodableImage => ("undecodable-image", 422, "The image cannot be decoded", false),
+            Kind::Unprocessable => ("unprocessable", 422, "This cannot be worked on", false),
             Kind::RateLimited => ("rate-limited", 429, "Too many requests", true),
             Kind::Unsupported => ("unsupported", 501, "This front cannot do that", false),
             Kind::SourceUnavailable => ("source-unavailable", 502, "The image source answered badly", true),

@@ -2,11 +2,14 @@
 //!
 //! Deliberately not here: where the bytes come from (`source`), and what is seen in them (`detectors`).
 
+mod animation;
+mod blur;
 mod budget;
 mod decode;
 mod encode;
 mod header;
 mod jpeg;
+mod mosaic;
 mod reduce;
 mod scan;
 mod tiff;
@@ -18,6 +21,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub use self::blur::Blur;
 use self::budget::Budget;
 pub use self::encode::Sent;
 pub(crate) use self::header::Header;
@@ -66,6 +70,13 @@ pub enum Reduction {
         width: u32,
         /// Pixels at the most.
         height: u32,
+    },
+    /// The mean colours of so many cells, whatever the shape of the picture.
+    Cells {
+        /// In a row.
+        across: u32,
+        /// In a column.
+        down: u32,
     },
 }
 

@@ -158,7 +158,8 @@ impl Folder {
             Err(error) if error.kind() == Kind::SourceNotFound => read(&custody::held_key(&object.key))?,
             found => found?,
         };
-        if etag(&bytes) != object.etag {
+        // Who knows no etag wants whatever is there now.
+        if !object.etag.is_empty() && etag(&bytes) != object.etag {
             return Err(Error::new(Kind::SourceNotFound, "the object was replaced by a newer version"));
         }
         Ok(bytes)

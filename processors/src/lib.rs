@@ -2,11 +2,16 @@
 //! and runs wherever its topics are: in `crosslens up`, and as functions fed by queues on AWS. Names no cloud.
 //!
 //! # Layout, in reading order
-//! `processor` is the one shape that they all have, and what makes it happen once. `write_back` puts what is known beside the
-//! original; `review` takes down what people decide.
+//! `processor` is the one shape that they all have, and what makes it happen once. `moderation` decides who may see an image and
+//! `review` takes down what people decide; `translation` names labels in other languages; `write_back` puts what is known beside
+//! the original; `notify` tells webhooks, and `sns` takes in what a stack on AWS tells.
 
+pub mod moderation;
+pub mod notify;
 pub mod processor;
 pub mod review;
+pub mod sns;
+pub mod translation;
 pub mod write_back;
 
 pub use processor::{Processor, Worker};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_config::{Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_json::protocol::aws_json_rpc::AwsJsonRpcProtocol;
 
 /// One connection pool under one client a service.
 #[derive(Debug, Clone)]
@@ -40,7 +41,9 @@ impl Clients {
         let s3 = aws_sdk_s3::config::Builder::from(config).retry_config(once.clone()).force_path_style(path_style);
         let sns = aws_sdk_sns::config::Builder::from(config).retry_config(once.clone());
         let rekognition = aws_sdk_rekognition::config::Builder::from(config).retry_config(once.clone());
-        let translate = aws_sdk_translate::config::Builder::from(config).retry_config(once);
+        // The protocol that Amazon's reference of the service describes; the SDK's own choice is a binary form of it.
+        let json = AwsJsonRpcProtocol::aws_json_1_1();
+        let translate = aws_sdk_translate::config::Builder::from(config).retry_config(once).protocol(json);
         Self {
             s3: aws_sdk_s3::Client::from_conf(s3.build()),
             dynamodb: aws_sdk_dynamodb::Client::new(config),

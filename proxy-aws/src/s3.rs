@@ -51,7 +51,8 @@ impl Buckets {
     async fn read(&self, object: &ObjectRef) -> Result<Bytes> {
         self.ours(object)?;
         let mut call = self.client.get_object().bucket(&object.bucket).key(&object.key);
-        // Without a version the etag stands for it: bytes that were replaced meanwhile are another object's.
+        // Without a version the etag stands for it: bytes that were replaced meanwhile are another object's. Who knows neither
+        // wants whatever is there now.
         call = match &object.version {
             Some(version) => call.version_id(version),
             None => call.set_if_match(etag(object)),

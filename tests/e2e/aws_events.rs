@@ -72,7 +72,7 @@ fn refused(error: &common::error::Error) -> String {
 
 fn words(notices: &[Notice]) -> String {
     let word = |notice: &Notice| match notice {
-        Notice::Created(object) => {
+        Notice::Created(object, _) => {
             let version = object.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
             format!("created {} {}{version}", object.bucket, object.key)
         }

@@ -182,19 +182,19 @@ async fn requests_are_found_by_their_object() {
     ledger.record(&claim, &Query::default(), Outcome::Failed(failure), None).await.unwrap();
     record(&plain, &analysis(4, b"another")).await.unwrap();
 
-    let mut both = ledger.objects("pictures", "folder/1.jpg").await.unwrap();
+    let mut both = ledger.objects("pictures", "folder/1.jpg", None).await.unwrap();
     both.sort_by_key(|found| *found != id(1));
     assert_eq!(both, [id(1), id(2)]);
-    assert_eq!(ledger.objects("pictures", "folder/3 ü.jpg").await.unwrap(), [id(3)]);
-    assert!(ledger.objects("pictures", "folder/4.jpg").await.unwrap().is_empty(), "it was not wanted");
-    assert!(ledger.objects("pictures", "folder").await.unwrap().is_empty());
+    assert_eq!(ledger.objects("pictures", "folder/3 ü.jpg", None).await.unwrap(), [id(3)]);
+    assert!(ledger.objects("pictures", "folder/4.jpg", None).await.unwrap().is_empty(), "it was not wanted");
+    assert!(ledger.objects("pictures", "folder", None).await.unwrap().is_empty());
 
     assert!(ledger.outbox_age().await.unwrap().is_some());
     for n in 1..=4 {
         assert!(ledger.erase(&id(n)).await.unwrap());
     }
     assert_eq!(ledger.outbox_age().await.unwrap(), None);
-    assert!(ledger.objects("pictures", "folder/1.jpg").await.unwrap().is_empty());
+    assert!(ledger.objects("pictures", "folder/1.jpg", None).await.unwrap().is_empty());
     assert_eq!(rows(server.boto(), "ledger"), 0);
 }
 

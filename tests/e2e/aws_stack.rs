@@ -1,6 +1,9 @@
 //! The deployed stack: CloudFormation makes `infra/aws/template.yaml` on ministack, Lambda runs the real program, a real detector
 //! with the embedded model answers, and pictures go in by upload and over HTTP.
 
+mod dead_letters;
+mod later;
+
 use std::{collections::BTreeMap, fs, process::Command};
 
 use serde_json::{Value, json};
@@ -122,15 +125,23 @@ impl<'a> Subscribed<'a> {
     fn wait_for(&self, events: usize) -> BTreeMap<String, Value> {
         let mut told = BTreeMap::new();
         wait_until(&format!("{events} events"), || {
-            let asked = json!({"QueueUrl": self.queue, "MaxNumberOfMessages": 10});
-            let received = self.ministack.boto().call("sqs", "receive_message", asked);
-            for message in received["Messages"].as_array().into_iter().flatten() {
-                let envelope: Value = serde_json::from_str(message["Body"].as_str().unwrap()).unwrap();
-                let event: Value = serde_json::from_str(envelope["Message"].as_str().unwrap()).unwrap();
-                told.insert(event["id"].as_str().unwrap().to_owned(), event);
-            }
+            told.extend(self.now());
             (told.len() >= events).then_some(())
         });
         told
+    }
+
+    /// What has been told and was not read before.
+    fn now(&self) -> BTreeMap<String, Value> {
+        let boto = self.ministack.boto();
+        let received = boto.call("sqs", "receive_message", json!({"QueueUrl": self.queue, "MaxNumberOfMessages": 10}));
+        let event = |message: &Value| {
+            let read = json!({"QueueUrl": self.queue, "ReceiptHandle": message["ReceiptHandle"]});
+            boto.call("sqs", "delete_message", read);
+            let envelope: Value = serde_json::from_str(message["Body"].as_str().unwrap()).unwrap();
+            let event: Value = serde_json::from_str(envelope["Message"].as_str().unwrap()).unwrap();
+            (event["id"].as_str().unwrap().to_owned(), event)
+        };
+        received["Messages"].as_array().into_iter().flatten().map(event).collect()
     }
 }

@@ -37,7 +37,7 @@ fn notification(key: &str) -> String {
     json!({"Records": [{"s3": {"bucket": {"name": "photos"}, "object": {"key": key}}}]}).to_string()
 }
 
-fn dlq(url: &str, args: &[&str], dead: &str) -> Ended {
+pub(crate) fn dlq(url: &str, args: &[&str], dead: &str) -> Ended {
     let cli = Cli::new([&["dlq"], args].concat()).env("AWS_ENDPOINT_URL", url).env("AWS_REGION", REGION);
     let cli = cli.env("AWS_ACCESS_KEY_ID", KEY).env("AWS_SECRET_ACCESS_KEY", SECRET);
     cli.env("CROSSLENS_DEAD_LETTERS", dead).run()

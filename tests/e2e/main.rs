@@ -28,6 +28,7 @@ mod published;
 mod rekognition;
 mod ssrf;
 mod ssrf_witness;
+mod translation;
 mod turbojpeg;
 mod vision;
 mod vision_face;

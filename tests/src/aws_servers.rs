@@ -169,7 +169,7 @@ impl Drop for AwsServer {
 }
 
 /// A port of loopback that nobody has at this moment.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has a free port");
     listener.local_addr().expect("a bound socket has an address").port()
 }

@@ -4,6 +4,7 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -46,7 +47,20 @@ struct Behind {
 #[derive(Debug, Default)]
 struct Shared {
     calls: Vec<String>,
+    times: Vec<Took>,
     faults: Vec<Fault>,
+}
+
+/// A call that was handed on and answered.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)]
+pub struct Took {
+    pub name: String,
+    /// Bytes of its body.
+    pub sent: usize,
+    /// When it arrived, and when its answer was there.
+    pub begun: Instant,
+    pub ended: Instant,
 }
 
 #[derive(Debug)]
@@ -68,6 +82,8 @@ enum Deed {
     Pass,
     /// The server sees the call later.
     Hold,
+    /// It does so after this long.
+    Slow(Duration),
 }
 
 impl Counted {
@@ -134,9 +150,15 @@ impl Counted {
         self.shared().calls.clone()
     }
 
+    /// The calls that were handed on and answered so far, in the order of their answers.
+    pub fn times(&self) -> Vec<Took> {
+        self.shared().times.clone()
+    }
+
     /// Forgets the calls so far.
     pub fn reset(&self) {
-        self.shared().calls.clear();
+        let mut shared = self.shared();
+        (shared.calls, shared.times) = (Vec::new(), Vec::new());
     }
 
     /// Answers the next `n` calls with this name itself, as told; the server does not see them.
@@ -160,6 +182,11 @@ impl Counted {
     pub fn keep_next(&self, target: &str, n: usize) {
         self.behind.gate.send_replace(false);
         self.fault(target, n, Deed::Keep);
+    }
+
+    /// Hands the next `n` calls with this name on after this long only.
+    pub fn slow_next(&self, target: &str, n: usize, by: Duration) {
+        self.fault(target, n, Deed::Slow(by));
     }
 
     /// Hands on what was held, and what was kept back.
@@ -218,14 +245,17 @@ fn name(parts: &axum::http::request::Parts, body: &[u8]) -> String {
 }
 
 async fn hand_on(State(behind): State<Arc<Behind>>, request: Request) -> Response {
+    let begun = Instant::now();
     let (parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, usize::MAX).await else {
         return said(StatusCode::BAD_REQUEST, "cut off");
     };
-    let deed = behind.take_in(name(&parts, &body));
+    let (name, sent) = (name(&parts, &body), body.len());
+    let deed = behind.take_in(name.clone());
     match &deed {
         Some(Deed::Answer(status, text)) => return said(*status, text),
         Some(Deed::Hold) => behind.released().await,
+        Some(Deed::Slow(by)) => tokio::time::sleep(*by).await,
         Some(Deed::Lose | Deed::Keep | Deed::Pass) | None => {}
     }
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
@@ -241,6 +271,7 @@ async fn hand_on(State(behind): State<Arc<Behind>>, request: Request) -> Respons
         Ok(answer) => whole(answer).await,
         Err(error) => said(StatusCode::BAD_GATEWAY, &error.to_string()),
     };
+    behind.shared().times.push(Took { name, sent, begun, ended: Instant::now() });
     match deed {
         Some(Deed::Lose) => said(StatusCode::INTERNAL_SERVER_ERROR, LOST),
         Some(Deed::Keep) => {

@@ -70,6 +70,21 @@ impl DetectorStandIn {
         })
     }
 
+    /// The answer of a detector that was asked for these features: it can tell labels, and `text` where that is `able`.
+    pub fn reading(able: bool, features: &[&str]) -> String {
+        let mut answer = Self::analysis();
+        let fields = answer.as_object_mut().expect("an analysis is an object");
+        if !features.contains(&"labels") {
+            fields.remove("labels");
+        }
+        if features.contains(&"text") && able {
+            fields.insert("text".to_owned(), json!({ "content": "EXIT", "blocks": [] }));
+        } else {
+            fields.insert("unsupported".to_owned(), json!(["text"]));
+        }
+        answer.to_string()
+    }
+
     /// How every request is answered from now on.
     pub fn always(&self, status: u16, body: impl Into<String>) {
         let mut shared = self.shared();

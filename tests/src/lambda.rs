@@ -1,8 +1,9 @@
 //! The proxy as a Lambda function on AWS's own runtime emulator, which the pip package `aws-sam-cli` brings along.
 
 use std::{
+    ffi::OsStr,
     fs::{self, File},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::PathBuf,
     process::{Child, Command, Stdio},
 };
@@ -11,6 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
+    aws_servers::free_port,
     binary::proxy_aws,
     boto::{KEY, REGION, SECRET},
     config::foreign_aws_settings,
@@ -47,13 +49,18 @@ impl Function {
 
     /// The same, with the emulator killing it after so many seconds.
     pub fn start_for(env: &[(&str, String)], timeout: u32) -> Self {
+        Self::start_program(&[proxy_aws().as_os_str()], free_port(), env, timeout)
+    }
+
+    /// Another program, with its arguments, in place of the proxy; the emulator answers it on this port.
+    pub fn start_program(program: &[&OsStr], runtime_port: u16, env: &[(&str, String)], timeout: u32) -> Self {
         let own = TempDir::new().expect("there is a folder for temporary files");
-        let (port, runtime_port) = (free_port(), free_port());
+        let port = free_port();
         let mut command = Command::new("python3");
         command.arg(workspace_root().join("tests/src/leash.py")).arg(emulator());
         command.args(["--runtime-interface-emulator-address", &format!("127.0.0.1:{port}")]);
         command.args(["--runtime-api-address", &format!("127.0.0.1:{runtime_port}")]);
-        command.arg(proxy_aws()).current_dir(own.path());
+        command.args(program).current_dir(own.path());
         for name in foreign_aws_settings() {
             command.env_remove(name);
         }
@@ -85,6 +92,12 @@ impl Function {
                 Err(Failed { kind: kind.to_owned(), message })
             }
         }
+    }
+
+    /// The program's process, which is there once it was invoked.
+    pub fn pid(&self) -> u32 {
+        let of = |parent| wait_until("a process to start another", || children(parent).first().copied());
+        of(of(self.leash.id()))
     }
 
     /// Ends the program in the middle of whatever it does, as Lambda does at the deadline. The next invocation starts it anew.
@@ -121,10 +134,4 @@ fn emulator() -> PathBuf {
         .flatten()
         .map(|version| version.path().join(format!("site-packages/samcli/local/rapid/aws-lambda-rie-{architecture}")));
     paths.into_iter().find(|path| path.is_file()).expect("aws-sam-cli brings the emulator along")
-}
-
-/// A port of loopback that nobody has at this moment.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has a free port");
-    listener.local_addr().expect("a bound socket has an address").port()
 }

@@ -4,8 +4,11 @@
 //! knows what a test expects; a helper that only one area needs lives with that area in `e2e/`.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::print_stderr)]
 
+mod aws_json;
 mod aws_servers;
 mod aws_stack;
+#[allow(clippy::unwrap_used)]
+pub mod aws_world;
 mod binary;
 mod boto;
 mod chromium;
@@ -28,20 +31,22 @@ mod python;
 mod rekognition_stand_in;
 mod server;
 mod sigv4;
+mod translate_stand_in;
 mod vision_stand_in;
 
 pub use self::{
-    aws_servers::{Ministack, Moto},
+    aws_json::{AwsJsonStandIn, Fault, Spoken},
+    aws_servers::{Ministack, Moto, free_port},
     aws_stack::{Stack, UrlAnswer},
     binary::{Cli, Ended, cache_dir, cargo, crosslens, detector_gcp, model_cache, proxy_aws, run},
     boto::{Boto, BotoError, KEY, REGION, SECRET},
     chromium::{chromedriver, chromium, found_or_installed},
-    counted::Counted,
+    counted::{Counted, Took},
     detector::{Detector, Start},
     detector_stand_in::{DetectorStandIn, Received},
     events::{Events, Sent},
     files::{cases_dir, target_dir, workspace_root},
-    function_zip::{arm64_function_zip, function_zip},
+    function_zip::{arm64_function_zip, function_zip, hello_zip},
     google_stand_in::{GoogleStandIn, PROVIDER},
     http::{Picture, client, numbered_picture, serve_picture},
     lambda::{Failed, Function},
@@ -52,5 +57,6 @@ pub use self::{
     rekognition_stand_in::{Asked, RekognitionStandIn},
     server::{Builder, Server},
     sigv4::{ACCESS_KEY, SECRET_KEY, Signed},
+    translate_stand_in::{Text, TranslateStandIn},
     vision_stand_in::{Call, Reply, VisionStandIn},
 };

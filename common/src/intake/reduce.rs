@@ -71,6 +71,7 @@ pub(super) struct Plan {
     height: u32,
     pixel_bytes: u64,
     orientation: Orientation,
+    filter: FilterType,
     #[cfg(feature = "turbojpeg")]
     is_whole: bool,
 }
@@ -90,12 +91,15 @@ impl Plan {
                 let (across, down) = within(width, height, most_across, most_down);
                 (Span::full(across), Span::full(down))
             }
+            Reduction::Cells { across, down } => (Span::full(across.max(1)), Span::full(down.max(1))),
         };
+        let filter =
+            if matches!(reduction, Reduction::Cells { .. }) { FilterType::Box } else { FilterType::CatmullRom };
         use Orientation as O;
         let orientation = header.orientation;
         // Only then may the decoder leave pixels out by itself: a classifier's square keeps its exact arithmetic.
         #[cfg(feature = "turbojpeg")]
-        let is_whole = matches!(reduction, Reduction::Within { .. });
+        let is_whole = !matches!(reduction, Reduction::CentralSquare { .. });
         let (mut x, mut y) = if is_transposed(orientation) { (down, across) } else { (across, down) };
         if matches!(orientation, O::FlipHorizontal | O::Rotate180 | O::Rotate270 | O::Rotate270FlipH) {
             x = x.reversed();
@@ -110,6 +114,7 @@ impl Plan {
             height: header.height,
             pixel_bytes: header.pixel_bytes,
             orientation,
+            filter,
             #[cfg(feature = "turbojpeg")]
             is_whole,
         })
@@ -168,7 +173,7 @@ impl Plan {
         let kind = pixel_type(color)?;
         let ((left, width), (top, height)) = (self.x.source(self.width), self.y.source(self.height));
         let options = ResizeOptions::new()
-            .resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom))
+            .resize_alg(ResizeAlg::Convolution(self.filter))
             .crop(left, top, width, height)
             .use_alpha(false);
         let source = ImageRef::new(self.width, self.height, decoded.as_bytes(), kind).map_err(internal)?;

@@ -102,7 +102,7 @@ fn coding(headers: &HeaderMap) -> Result<Coding> {
 }
 
 /// `Retry-After`, in seconds or as a date, at most a day.
-fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = match text.parse() {
         Ok(seconds) => Duration::from_secs(seconds),

@@ -35,16 +35,32 @@ impl fmt::Display for HostPort {
     }
 }
 
+/// What URLs are opened for: it decides the words of a refusal, never the rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Purpose {
+    /// A picture is taken in.
+    #[default]
+    Source,
+    /// An event is handed out.
+    Target,
+}
+
 /// Public addresses on the standard ports, and what the operator opened by name.
 #[derive(Debug, Clone, Default)]
 pub struct SourcePolicy {
     exceptions: Vec<HostPort>,
+    purpose: Purpose,
 }
 
 impl SourcePolicy {
-    /// The rule with these exceptions.
+    /// The rule for sources of pictures, with these exceptions.
     pub fn new(exceptions: Vec<HostPort>) -> Self {
-        Self { exceptions }
+        Self { exceptions, purpose: Purpose::Source }
+    }
+
+    /// The same rule for targets of webhooks.
+    pub fn for_targets(exceptions: Vec<HostPort>) -> Self {
+        Self { exceptions, purpose: Purpose::Target }
     }
 
     /// Whether exactly this host and port were opened by name.
@@ -62,7 +78,7 @@ impl SourcePolicy {
         if self.is_exception(url) || PORTS.contains(&url.port()) {
             return Ok(());
         }
-        let message = format!("port {} is not allowed, 80 and 443 are{}", url.port(), hint(url));
+        let message = format!("port {} is not allowed, 80 and 443 are{}", url.port(), self.hint(url));
         Err(Error::new(Kind::SourceBlocked, message))
     }
 
@@ -71,7 +87,7 @@ impl SourcePolicy {
         if self.is_exception(url) {
             return Ok(());
         }
-        judge_all(addresses).map_err(|refusal| refused(url, refusal))
+        judge_all(addresses).map_err(|refusal| self.refused(url, refusal))
     }
 
     /// The verdict on a source without any network: `Ok` says why it would be opened. A name counts as what `names` says;
@@ -89,16 +105,28 @@ impl SourcePolicy {
         }
         Ok("public address")
     }
-}
 
-/// The error for a host with an address that is not public; for a local one it says how a developer opens it.
-pub(super) fn refused(url: &SourceUrl, refusal: Refusal) -> Error {
-    let hint = if refusal.local { hint(url) } else { String::new() };
-    Error::new(Kind::SourceBlocked, format!("the host has {refusal}{hint}"))
-}
+    /// The error for a host with an address that is not public; for a local one it says how a developer opens it.
+    pub(super) fn refused(&self, url: &SourceUrl, refusal: Refusal) -> Error {
+        let hint = if refusal.local { self.hint(url) } else { String::new() };
+        Error::new(Kind::SourceBlocked, format!("the host has {refusal}{hint}"))
+    }
 
-fn hint(url: &SourceUrl) -> String {
-    format!("; --allow-source {}:{} opens it for development", url.host(), url.port())
+    /// The error for a host that nothing comes from.
+    pub(super) fn unavailable(&self, happened: &str) -> Error {
+        match self.purpose {
+            Purpose::Source => Error::new(Kind::SourceUnavailable, format!("the source {happened}")),
+            Purpose::Target => Error::new(Kind::Unavailable, format!("the target {happened}")),
+        }
+    }
+
+    fn hint(&self, url: &SourceUrl) -> String {
+        let (flag, why) = match self.purpose {
+            Purpose::Source => ("--allow-source", " for development"),
+            Purpose::Target => ("--allow-target", ""),
+        };
+        format!("; {flag} {}:{} opens it{why}", url.host(), url.port())
+    }
 }
 
 #[cfg(test)]
@@ -142,6 +170,17 @@ mod tests {
         let error = SourcePolicy::default().verdict("http://127.0.0.1:8000/a?b", &HashMap::new()).unwrap_err();
         assert_eq!(error.kind(), Kind::SourceBlocked);
         assert!(error.message().contains("--allow-source 127.0.0.1:8000 "), "{error}");
+    }
+
+    #[test]
+    fn a_refused_target_names_its_own_flag() {
+        let policy = SourcePolicy::for_targets(vec!["localhost:8000".parse().unwrap()]);
+        let names = HashMap::new();
+        let error = policy.verdict("http://127.0.0.1:8000/", &names).unwrap_err();
+        assert!(error.message().ends_with("--allow-target 127.0.0.1:8000 opens it"), "{error}");
+        let error = policy.verdict("http://example.com:8000/", &names).unwrap_err();
+        assert!(error.message().contains("--allow-target example.com:8000"), "{error}");
+        assert!(policy.verdict("http://localhost:8000/", &names).is_ok());
     }
 
     #[test]

@@ -44,9 +44,11 @@ struct Code {
 
 fn code(kind: Kind) -> Code {
     let (number, http, name) = match kind {
-        Kind::InvalidRequest | Kind::TooLarge | Kind::UnsupportedMedia | Kind::UndecodableImage => {
-            (3, StatusCode::BAD_REQUEST, "INVALID_ARGUMENT")
-        }
+        Kind::InvalidRequest
+        | Kind::TooLarge
+        | Kind::UnsupportedMedia
+        | Kind::UndecodableImage
+        | Kind::Unprocessable => (3, StatusCode::BAD_REQUEST, "INVALID_ARGUMENT"),
         Kind::DeadlineExceeded => (4, StatusCode::GATEWAY_TIMEOUT, "DEADLINE_EXCEEDED"),
         Kind::SourceNotFound | Kind::NotFound => (5, StatusCode::NOT_FOUND, "NOT_FOUND"),
         Kind::Forbidden | Kind::Denied | Kind::SourceBlocked => (7, StatusCode::FORBIDDEN, "PERMISSION_DENIED"),

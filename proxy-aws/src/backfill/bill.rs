@@ -8,7 +8,7 @@ use serde::Serialize;
 pub struct Usage {
     /// Images that a detector sees.
     pub images: u64,
-    /// Their bytes.
+    /// Their bytes, before they are made smaller.
     pub bytes: u64,
     /// Objects that are listed.
     pub listed: u64,

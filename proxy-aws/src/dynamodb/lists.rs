@@ -11,7 +11,7 @@ use common::{
     error::Result,
     event::{Event, Topic},
     ports::Outbox,
-    request::ImageId,
+    request::{ImageId, ObjectRef},
 };
 
 use super::{
@@ -21,6 +21,7 @@ use super::{
     rows::{Key, Row, number, text},
     table::Asked,
 };
+use crate::sequencer::Sequencer;
 
 /// DynamoDB removes what has passed its `ttl` within a few days
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html>), so nothing older is looked for.
@@ -84,12 +85,24 @@ impl DynamoLedger {
         Ok(ids)
     }
 
-    /// The requests that were recorded about an object, where [`DynamoLedger::with_object_index`] was chosen.
-    pub async fn objects(&self, bucket: &str, key: &str) -> Result<Vec<ImageId>> {
+    /// The requests that were recorded about an object, where [`DynamoLedger::with_object_index`] was chosen; without those
+    /// whose object is known to have been created after `until`.
+    pub async fn objects(&self, bucket: &str, key: &str, until: Option<&Sequencer>) -> Result<Vec<ImageId>> {
         let values = [(":pk".to_owned(), text(Key::objects(&format!("{bucket}/{key}"))))].into();
-        let asked = Asked { condition: "pk = :pk", values, only: Some("sk"), ..Asked::default() };
+        let asked = Asked { condition: "pk = :pk", values, only: Some("sk, sequencer"), ..Asked::default() };
         let rows = self.table.query(asked).await?;
-        rows.iter().filter_map(|row| row.text("sk")).map(str::parse).collect()
+        let is_newer = |row: &Row| row.text("sequencer").zip(until).is_some_and(|(own, until)| own > until.as_str());
+        rows.iter().filter(|row| !is_newer(row)).filter_map(|row| row.text("sk")).map(str::parse).collect()
+    }
+
+    /// Remembers when the object was created that `id` was recorded about; of several times the last.
+    pub async fn created(&self, object: &ObjectRef, id: &ImageId, sequencer: &Sequencer) -> Result<()> {
+        let key = Key::object(&format!("{}/{}", object.bucket, object.key), id);
+        let later = Change::of(key)
+            .set("sequencer", text(sequencer.as_str()))
+            .only_if("attribute_exists(pk)")
+            .only_if("attribute_not_exists(sequencer) OR sequencer < :sequencer");
+        self.table.write(&later).await.map(drop)
     }
 
     /// Which of these requests have ended, with an analysis or with a failure.

@@ -5,7 +5,7 @@
 //! | a request, with its event while that is not published | `req#ID` | `req` |
 //! | an analysis | `ana#DIGEST#FEATURES` | `PROVIDER#MODEL` |
 //! | a request that stands on an analysis | `ref#` and the analysis's key | `ID` |
-//! | a request about an object, where deleting that is to erase it | `obj#BUCKET/KEY` | `ID` |
+//! | a request about an object, and when that was created, where deleting it is to erase the request | `obj#BUCKET/KEY` | `ID` |
 //! | that a processor has settled an event | `img#ID` | `done#PROCESSOR#EVENT` |
 //! | what processors know about an image; the decision also knows its place on the review list | `img#ID` | `fact#KIND` |
 //! | a processor's event, while it is not published | `img#ID` | `evt#EVENT` |

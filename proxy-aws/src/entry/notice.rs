@@ -12,11 +12,13 @@ use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::sequencer::Sequencer;
+
 /// What is to be done about one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
-    /// An object appeared.
-    Created(ObjectRef),
+    /// An object appeared, then, where that is told.
+    Created(ObjectRef, Option<Sequencer>),
     /// An object, or one version of it, is gone.
     Removed {
         /// Its bucket.
@@ -25,6 +27,8 @@ pub enum Notice {
         key: String,
         /// The version that is gone; `None` where the object as a whole is.
         version: Option<String>,
+        /// When, where that is told.
+        sequencer: Option<Sequencer>,
     },
     /// Nothing, on purpose; the word says why, for the counters.
     Ignored(&'static str),
@@ -95,6 +99,13 @@ struct Object {
     etag: Option<String>,
     #[serde(rename = "versionId", alias = "version-id")]
     version: Option<String>,
+    sequencer: Option<String>,
+}
+
+impl Object {
+    fn sequencer(&self) -> Option<Sequencer> {
+        self.sequencer.as_deref().and_then(Sequencer::read)
+    }
 }
 
 /// A record of S3's own notification, whose keys are form-encoded
@@ -109,8 +120,9 @@ fn classic(record: &RawValue) -> Result<Notice> {
         "ObjectCreated" => created(bucket.name, key, object),
         // A delete marker hides all versions; its own version id names none of them.
         "ObjectRemoved" => {
+            let sequencer = object.sequencer();
             let version = some_version(object.version).filter(|_| detail != "DeleteMarkerCreated");
-            Ok(Notice::Removed { bucket: bucket.name, key, version })
+            Ok(Notice::Removed { bucket: bucket.name, key, version, sequencer })
         }
         "LifecycleExpiration" | "LifecycleTransition" => Ok(Notice::Ignored("lifecycle")),
         _ => Ok(Notice::Ignored("other-event")),
@@ -126,7 +138,9 @@ fn bridged(kind: &str, detail: &RawValue) -> Result<Notice> {
         "Object Created" => created(bucket.name, object.key.clone(), object),
         "Object Deleted" if reason == "Lifecycle Expiration" => Ok(Notice::Ignored("lifecycle")),
         "Object Deleted" => {
-            Ok(Notice::Removed { bucket: bucket.name, key: object.key, version: some_version(object.version) })
+            let sequencer = object.sequencer();
+            let version = some_version(object.version);
+            Ok(Notice::Removed { bucket: bucket.name, key: object.key, version, sequencer })
         }
         _ => Ok(Notice::Ignored("other-event")),
     }
@@ -136,12 +150,13 @@ fn created(bucket: String, key: String, object: Object) -> Result<Notice> {
     if object.size == Some(0) && key.ends_with('/') {
         return Ok(Notice::Ignored("folder-marker"));
     }
+    let sequencer = object.sequencer();
     let version = some_version(object.version);
     let etag = object.etag.map(|etag| etag.trim_matches('"').to_owned()).unwrap_or_default();
     if version.is_none() && etag.is_empty() {
         return Err(refused("the object has neither a version nor an etag"));
     }
-    Ok(Notice::Created(ObjectRef { bucket, key, version, etag }))
+    Ok(Notice::Created(ObjectRef { bucket, key, version, etag }, sequencer))
 }
 
 /// What a bucket writes while versioning is suspended is the version `null`, which the next write replaces: no identity.
@@ -176,7 +191,7 @@ mod tests {
     #[test]
     fn keys_are_form_decoded() {
         let check = |encoded: &str, expected: &str| {
-            let Notice::Created(object) = one(&record("ObjectCreated:Put", json!({ "key": encoded, "eTag": "e" })))
+            let Notice::Created(object, _) = one(&record("ObjectCreated:Put", json!({ "key": encoded, "eTag": "e" })))
             else {
                 panic!("{encoded}")
             };
@@ -193,7 +208,7 @@ mod tests {
     #[test]
     fn what_makes_the_identity_is_the_version_or_the_etag() {
         let check = |object: serde_json::Value, version: Option<&str>, etag: &str| {
-            let Notice::Created(found) = one(&record("ObjectCreated:Copy", object)) else { panic!("not created") };
+            let Notice::Created(found, _) = one(&record("ObjectCreated:Copy", object)) else { panic!("not created") };
             assert_eq!((found.version.as_deref(), found.etag.as_str()), (version, etag));
         };
         check(json!({ "key": "k", "eTag": "\"e\"", "versionId": "v" }), Some("v"), "e");
@@ -217,6 +232,7 @@ mod tests {
             bucket: "b".to_owned(),
             key: "k".to_owned(),
             version: version.map(str::to_owned),
+            sequencer: None,
         };
         assert_eq!(one(&record("ObjectRemoved:Delete", json!({ "key": "k" }))), gone(None));
         assert_eq!(one(&record("ObjectRemoved:Delete", json!({ "key": "k", "versionId": "v" }))), gone(Some("v")));
@@ -231,7 +247,7 @@ mod tests {
         assert_eq!(read(&sns).unwrap(), read(&inner).unwrap());
         let detail = json!({ "bucket": { "name": "b" }, "object": { "key": "a+b", "etag": "e", "version-id": "v" } });
         let bridge = json!({ "source": "aws.s3", "detail-type": "Object Created", "detail": detail }).to_string();
-        let Notice::Created(object) = one(&bridge) else { panic!("{bridge}") };
+        let Notice::Created(object, _) = one(&bridge) else { panic!("{bridge}") };
         assert_eq!((object.key.as_str(), object.version.as_deref()), ("a+b", Some("v")), "its keys are plain");
         for nonsense in ["", "Test message.", "{}", r#"{"Records":[{}]}"#, r#"{"Type":"Notification","Message":"hi"}"#]
         {

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 use super::{incoming::Message, notice::Notice};
 use crate::{
     dynamodb::DynamoLedger,
+    sequencer::Sequencer,
     sqs::{Delays, Failed},
 };
 
@@ -85,15 +86,17 @@ impl Uploads {
         let mut counts = Counts::default();
         let mut answers: Vec<Result<()>> = Vec::new();
         let (mut places, mut requests) = (Vec::new(), Vec::new());
+        let mut created: Vec<(ObjectRef, Option<Sequencer>)> = Vec::new();
         for (place, (request_id, notice)) in notices.into_iter().enumerate() {
             let answer = match notice {
                 Notice::Ignored(why) => {
                     count(&mut counts.ignored, why);
                     Ok(())
                 }
-                Notice::Created(object) => match self.request(object, &request_id, deadline).await {
+                Notice::Created(object, when) => match self.request(object.clone(), &request_id, deadline).await {
                     Ok(Some(request)) => {
                         places.push(place);
+                        created.push((object, when));
                         requests.push(request);
                         Ok(())
                     }
@@ -103,21 +106,28 @@ impl Uploads {
                     }
                     Err(error) => Err(error),
                 },
-                Notice::Removed { bucket, key, version } => match self.removed(&bucket, &key, version).await {
-                    Ok(0) => {
-                        count(&mut counts.ignored, "delete");
-                        Ok(())
+                Notice::Removed { bucket, key, version, sequencer } => {
+                    match self.removed(&bucket, &key, version, sequencer.as_ref()).await {
+                        Ok(0) => {
+                            count(&mut counts.ignored, "delete");
+                            Ok(())
+                        }
+                        Ok(erased) => {
+                            counts.erased += erased;
+                            Ok(())
+                        }
+                        Err(error) => Err(error),
                     }
-                    Ok(erased) => {
-                        counts.erased += erased;
-                        Ok(())
-                    }
-                    Err(error) => Err(error),
-                },
+                }
             };
             answers.push(answer);
         }
-        for (place, answer) in places.into_iter().zip(self.pipeline.process_batch(requests).await) {
+        let labelled = self.pipeline.process_batch(requests).await;
+        for ((place, (object, when)), answer) in places.into_iter().zip(created).zip(labelled) {
+            let answer = match answer {
+                Ok(()) => self.created(&object, when.as_ref()).await,
+                failed => failed,
+            };
             counts.labelled += usize::from(answer.is_ok());
             if let Some(slot) = answers.get_mut(place) {
                 *slot = answer;
@@ -134,14 +144,25 @@ impl Uploads {
         self.pipeline.upload(object, request_id, deadline).await
     }
 
-    /// Erases what is known about an object that is gone; how many analyses that were.
-    async fn removed(&self, bucket: &str, key: &str, version: Option<String>) -> Result<usize> {
+    /// Remembers when an object appeared, where its end is to erase it.
+    async fn created(&self, object: &ObjectRef, when: Option<&Sequencer>) -> Result<()> {
+        let (Some(ledger), Some(when)) = (self.erases(&object.key), when) else { return Ok(()) };
+        ledger.created(object, &object.id(Cloud::Aws, &Query::default()), when).await
+    }
+
+    /// Erases what is known about an object that is gone; how many analyses that were. A delete may be told after the upload
+    /// that followed it: what is known to be newer stays.
+    async fn removed(
+        &self,
+        bucket: &str,
+        key: &str,
+        version: Option<String>,
+        when: Option<&Sequencer>,
+    ) -> Result<usize> {
         self.ours(bucket)?;
-        let Some(ledger) = self.erase.as_ref().filter(|_| !key.starts_with(INBOX) && !key.starts_with(DERIVED)) else {
-            return Ok(0);
-        };
+        let Some(ledger) = self.erases(key) else { return Ok(0) };
         let ids = match version {
-            None => ledger.objects(bucket, key).await?,
+            None => ledger.objects(bucket, key, when).await?,
             Some(version) => {
                 let (bucket, key, version) = (bucket.to_owned(), key.to_owned(), Some(version));
                 let object = ObjectRef { bucket, key, version, etag: String::new() };
@@ -153,6 +174,11 @@ impl Uploads {
             erased += usize::from(self.pipeline.forget(ledger, id).await?);
         }
         Ok(erased)
+    }
+
+    /// Who knows what the end of this object erases; `None` where that is nothing.
+    fn erases(&self, key: &str) -> Option<&DynamoLedger> {
+        self.erase.as_ref().filter(|_| !key.starts_with(INBOX) && !key.starts_with(DERIVED))
     }
 
     /// An event can name any bucket. What is not configured is refused rather than passed over, so that a forgotten setting

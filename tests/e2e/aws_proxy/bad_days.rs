@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use tests::{ACCESS_KEY, Function, RekognitionStandIn, SECRET_KEY, numbered_picture, photo, wait_until_async};
-
-use super::world::{BUCKET, World, delivery, failures, notification, record, schedule};
+use tests::{
+    ACCESS_KEY, DetectorStandIn, Function, RekognitionStandIn, SECRET_KEY,
+    aws_world::{BUCKET, World, delivery, failures, notification, record, schedule},
+    numbered_picture, photo, wait_until_async,
+};
 
 const DETECT: &str = "POST /v1/detect";
 const THROTTLED: &str = r#"{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"played"}"#;
@@ -167,6 +169,52 @@ async fn a_detector_that_is_away_or_answers_garbage_is_waited_for() {
         until_done(&function, &upload).await;
         assert_eq!(world.told().len(), 1, "{status} {body}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_detector_that_is_slow_is_waited_for_until_the_deadline_and_asked_again() {
+    let world = World::new().await;
+    let function = Function::start_for(&world.env(&[("CROSSLENS_BREAKER_FAILURES", "100")]), 6);
+    let bodies = [1, 2].map(|n| notification(&[world.put(&format!("{n}.bmp"), &numbered_picture(n))]));
+    world.detecting.hold_next(DETECT, 1);
+    // It says in time which one is to come back, instead of being ended with both.
+    let answer = function.invoke(&delivery(&bodies)).await.unwrap();
+    let [late] = &failures(&answer)[..] else { panic!("one was not answered: {answer}") };
+    assert!(function.log().contains("did not answer in time"), "{}", function.log());
+    let neighbour = world.told();
+    assert_eq!(neighbour.len(), 1, "its neighbour is told without it: {neighbour:?}");
+    world.detecting.release();
+    // Nobody is in its way: the claim was given back.
+    let again = function.invoke(&delivery(&[bodies[late.parse::<usize>().unwrap()].clone()])).await.unwrap();
+    assert_eq!(failures(&again), Vec::<String>::new());
+    let told = world.told();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_ne!(told[0]["id"], neighbour[0]["id"]);
+}
+
+/// Half of the time is for the first detector, so that the second has the other half.
+#[tokio::test(flavor = "multi_thread")]
+async fn google_slow_amazon_answers_within_the_same_invocation() {
+    let world = World::new().await;
+    let (google, amazon) = (DetectorStandIn::start().await, RekognitionStandIn::start().await);
+    google.hold();
+    let detectors = format!("{},rekognition", google.url());
+    let env = world.env(&[
+        ("CROSSLENS_DETECTORS", &detectors),
+        ("AWS_ENDPOINT_URL_REKOGNITION", &amazon.url()),
+        ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
+        ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
+    ]);
+    let function = Function::start_for(&env, 10);
+    let body = notification(&[world.put_file("coffee.png", photo("coffee.png"))]);
+    assert_eq!(failures(&function.invoke(&delivery(&[body])).await.unwrap()), Vec::<String>::new());
+    let told = world.told();
+    assert_eq!((told.len(), &told[0]["data"]["provider"]), (1, &json!("amazon-rekognition")), "{told:?}");
+    let asked = google.received();
+    assert_eq!(asked.len(), 1, "it is not asked a second time");
+    let given: u64 = asked[0].headers["x-crosslens-deadline-ms"].to_str().unwrap().parse().unwrap();
+    assert!(given <= 4500, "{given} ms are more than half of what an invocation of ten seconds leaves");
+    google.release();
 }
 
 #[tokio::test(flavor = "multi_thread")]

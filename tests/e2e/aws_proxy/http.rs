@@ -1,12 +1,14 @@
 //! Requests through API Gateway, function URLs and load balancers.
 
 use serde_json::{Value, json};
-use tests::{Function, photo, serve_picture};
-
-use super::world::{World, notification};
+use tests::{
+    Function,
+    aws_world::{BUCKET, World, notification, record},
+    photo, serve_picture,
+};
 
 /// A request as a function URL hands it over, by somebody whom IAM knows.
-fn request(method: &str, path: &str, query: &str, host: &str) -> Value {
+pub(super) fn request(method: &str, path: &str, query: &str, host: &str) -> Value {
     let iam = json!({ "userArn": "arn:aws:iam::111122223333:user/example" });
     json!({
         "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": query,
@@ -19,12 +21,22 @@ fn request(method: &str, path: &str, query: &str, host: &str) -> Value {
     })
 }
 
+/// A picture as the body of `POST /v1/images`.
+pub(super) fn picture(query: &str, bytes: &[u8]) -> Value {
+    let mut post = request("POST", "/v1/images", query, "front.example");
+    post["headers"]["content-type"] = json!("application/octet-stream");
+    post["isBase64Encoded"] = json!(true);
+    post["body"] = json!(data_encoding::BASE64.encode(bytes));
+    post
+}
+
 /// The answer to a `GET` by somebody whom IAM knows.
 pub(super) async fn get(function: &Function, path: &str) -> Value {
     function.invoke(&request("GET", path, "", "front.example")).await.unwrap()
 }
 
-fn body(answer: &Value) -> Value {
+/// The JSON of an answer.
+pub(super) fn body(answer: &Value) -> Value {
     serde_json::from_str(answer["body"].as_str().unwrap_or_else(|| panic!("{answer}"))).unwrap()
 }
 
@@ -107,25 +119,20 @@ async fn no_host_name_ends_the_function() {
 async fn work_is_promised_when_no_detector_answers_and_done_when_one_does() {
     let world = World::new().await;
     let away = world.function(&[("CROSSLENS_DETECTORS", "http://127.0.0.1:9")]);
-    let mut post = request("POST", "/v1/images", "", "front.example");
-    post["headers"]["content-type"] = json!("image/png");
-    post["isBase64Encoded"] = json!(true);
-    post["body"] = json!(data_encoding::BASE64.encode(&std::fs::read(photo("coffee.png")).unwrap()));
-    let answer = away.invoke(&post).await.unwrap();
+    let answer = away.invoke(&picture("", &std::fs::read(photo("coffee.png")).unwrap())).await.unwrap();
     assert_eq!(answer["statusCode"], 202, "{answer}");
     let location = answer["headers"]["location"].as_str().unwrap().to_owned();
     assert_eq!(body(&get(&away, &location).await)["state"], "pending");
 
     // The ordinary upload event does the work.
     let key = location.replace("/v1/images/", "inbox/");
-    let head = world.ministack.boto().call("s3", "head_object", json!({ "Bucket": super::world::BUCKET, "Key": key }));
-    let upload = super::world::record(super::world::BUCKET, &key, head["ETag"].as_str().unwrap().trim_matches('"'), 1);
+    let head = world.ministack.boto().call("s3", "head_object", json!({ "Bucket": BUCKET, "Key": key }));
+    let upload = record(BUCKET, &key, head["ETag"].as_str().unwrap().trim_matches('"'), 1);
     let back = world.function(&[]);
     assert_eq!(back.invoke(&notification(&[upload])).await, Ok(Value::Null));
     let done = body(&get(&back, &location).await);
     assert_eq!(done["labels"][0]["description"].as_str().unwrap().to_lowercase(), "espresso");
     assert_eq!(world.told().len(), 1);
-    let gone =
-        world.ministack.boto().try_call("s3", "head_object", json!({ "Bucket": super::world::BUCKET, "Key": key }));
+    let gone = world.ministack.boto().try_call("s3", "head_object", json!({ "Bucket": BUCKET, "Key": key }));
     assert!(gone.is_err(), "the bytes are still kept");
 }

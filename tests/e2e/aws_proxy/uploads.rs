@@ -1,9 +1,10 @@
 //! Uploads, in whichever envelope they are told of.
 
 use serde_json::{Value, json};
-use tests::{numbered_picture, photo};
-
-use super::world::{BUCKET, World, delivery, failures, notification};
+use tests::{
+    aws_world::{BUCKET, World, delivery, failures, notification},
+    numbered_picture, photo,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_is_labelled_whichever_way_it_is_told() {
@@ -75,6 +76,41 @@ async fn a_delete_erases_the_analysis_where_that_is_wanted() {
     }
     function.invoke(&notification(&[removed])).await.unwrap();
     assert_eq!(super::http::get(&function, &path).await["statusCode"], 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delete_that_is_told_late_erases_nothing_newer() {
+    let world = World::new().await;
+    let function =
+        world.function(&[("CROSSLENS_ERASE_ON_DELETE", "true"), ("CROSSLENS_ALLOW_UNAUTHENTICATED", "true")]);
+    let created = world.put("cat.png", &numbered_picture(1));
+    let at = |sequencer: &str, name: Option<&str>| {
+        let mut record = created.clone();
+        record["s3"]["object"]["sequencer"] = json!(sequencer);
+        if let Some(name) = name {
+            record["eventName"] = json!(name);
+        }
+        notification(&[record])
+    };
+    let deleted = |sequencer| at(sequencer, Some("ObjectRemoved:Delete"));
+    function.invoke(&at("F0", None)).await.unwrap();
+    let path = format!("/v1/images/{}", world.told()[0]["data"]["id"].as_str().unwrap());
+    let known = async || super::http::get(&function, &path).await["statusCode"] == 200;
+
+    // The same bytes by the same name again, and only then the word of the delete in between; the numbers get longer.
+    function.invoke(&at("101", None)).await.unwrap();
+    function.invoke(&at("F0", None)).await.unwrap();
+    function.invoke(&deleted("FF")).await.unwrap();
+    assert!(known().await, "the newer upload lost its analysis");
+    assert_eq!((world.detecting.calls("POST /v1/detect"), world.told().len()), (1, 0));
+    function.invoke(&deleted("102")).await.unwrap();
+    assert!(!known().await, "it was deleted after it had been uploaded");
+
+    // What cannot be put into order is taken for the last word.
+    function.invoke(&at("103", None)).await.unwrap();
+    assert!(known().await);
+    function.invoke(&deleted("Happy Sequencer")).await.unwrap();
+    assert!(!known().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

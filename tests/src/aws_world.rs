@@ -6,32 +6,48 @@ use std::{collections::BTreeMap, path::Path};
 use common::event::Topic;
 use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
-use tests::{Counted, Detector, Function, Ministack, ledger_table};
 use uuid::Uuid;
 
-pub(super) const BUCKET: &str = "pictures";
+use crate::{Boto, Counted, Detector, Function, Ministack, REGION, ledger_table};
+
+/// The bucket of a [`World`].
+pub const BUCKET: &str = "pictures";
 
 /// One deployment, without the functions.
-pub(super) struct World {
-    pub(super) ministack: Ministack,
+#[derive(Debug)]
+pub struct World {
+    /// Everything of AWS.
+    pub ministack: Ministack,
     /// In front of ministack.
-    pub(super) aws: Counted,
+    pub aws: Counted,
     /// In front of the detector.
-    pub(super) detecting: Counted,
+    pub detecting: Counted,
     topics: BTreeMap<&'static str, String>,
     /// Gets every event, as it was published.
     told: String,
-    pub(super) uploads: String,
-    _detector: Detector,
+    /// The URL of the queue that uploads are told to.
+    pub uploads: String,
+    _detector: Option<Detector>,
 }
 
 impl World {
-    pub(super) async fn new() -> Self {
-        let (ministack, detector) = (Ministack::start(), Detector::local().start());
-        let (aws, detecting) =
-            (Counted::in_front_of(ministack.url()).await, Counted::in_front_of(detector.url()).await);
+    /// With a real detector and the embedded model behind it.
+    pub async fn new() -> Self {
+        let detector = Detector::local().start();
+        let detecting = Counted::in_front_of(detector.url()).await;
+        Self::around(detecting, Some(detector)).await
+    }
+
+    /// With another detector.
+    pub async fn asking(detector: &str) -> Self {
+        Self::around(Counted::in_front_of(detector).await, None).await
+    }
+
+    async fn around(detecting: Counted, detector: Option<Detector>) -> Self {
+        let ministack = Ministack::start();
+        let aws = Counted::in_front_of(ministack.url()).await;
         let boto = ministack.boto();
-        let location = json!({ "LocationConstraint": tests::REGION });
+        let location = json!({ "LocationConstraint": REGION });
         boto.call("s3", "create_bucket", json!({ "Bucket": BUCKET, "CreateBucketConfiguration": location }));
         ledger_table(boto, "ledger");
         let queue = |name: &str| {
@@ -39,7 +55,7 @@ impl World {
             made["QueueUrl"].as_str().unwrap().to_owned()
         };
         let (told, uploads) = (queue("told"), queue("uploads"));
-        let told_arn = arn(&ministack, &told);
+        let told_arn = arn(boto, &told);
         let topics = Topic::ALL.map(|topic| {
             let name = topic.name();
             let topic =
@@ -53,7 +69,7 @@ impl World {
     }
 
     /// The variables of a function, with some of them otherwise; an empty value takes one away.
-    pub(super) fn env(&self, other: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
+    pub fn env(&self, other: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
         let topics: Vec<String> = self.topics.iter().map(|(name, arn)| format!("{name}={arn}")).collect();
         let mut env = BTreeMap::from([
             ("AWS_ENDPOINT_URL", self.aws.url()),
@@ -70,23 +86,25 @@ impl World {
         env.into_iter().collect()
     }
 
-    pub(super) fn function(&self, other: &[(&'static str, &str)]) -> Function {
+    /// A function with these variables.
+    pub fn function(&self, other: &[(&'static str, &str)]) -> Function {
         Function::start(&self.env(other))
     }
 
     /// Uploads bytes; returns the record by which S3 tells of it.
-    pub(super) fn put(&self, key: &str, bytes: &[u8]) -> Value {
+    pub fn put(&self, key: &str, bytes: &[u8]) -> Value {
         let body = json!({ "$bytes": data_encoding::BASE64.encode(bytes) });
         let put = self.ministack.boto().call("s3", "put_object", json!({ "Bucket": BUCKET, "Key": key, "Body": body }));
         record(BUCKET, key, put["ETag"].as_str().unwrap().trim_matches('"'), bytes.len())
     }
 
-    pub(super) fn put_file(&self, key: &str, path: &Path) -> Value {
+    /// Uploads a file.
+    pub fn put_file(&self, key: &str, path: &Path) -> Value {
         self.put(key, &std::fs::read(path).unwrap())
     }
 
     /// Every event that was published by now and not read before.
-    pub(super) fn told(&self) -> Vec<Value> {
+    pub fn told(&self) -> Vec<Value> {
         let mut events = Vec::new();
         loop {
             let wanted = json!({ "QueueUrl": self.told, "MaxNumberOfMessages": 10, "MessageAttributeNames": ["All"] });
@@ -104,7 +122,7 @@ impl World {
 }
 
 /// What S3 says of an object that has appeared.
-pub(super) fn record(bucket: &str, key: &str, etag: &str, size: usize) -> Value {
+pub fn record(bucket: &str, key: &str, etag: &str, size: usize) -> Value {
     let encoded: String = key.bytes().map(encoded).collect();
     json!({
         "eventVersion": "2.1", "eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
@@ -122,36 +140,36 @@ fn encoded(byte: u8) -> String {
 }
 
 /// A delivery of a queue with one message for each body; each message is called by its place.
-pub(super) fn delivery(bodies: &[Value]) -> Value {
+pub fn delivery(bodies: &[Value]) -> Value {
     let message = |(place, body): (usize, &Value)| {
         let body = body.as_str().map_or_else(|| body.to_string(), ToOwned::to_owned);
         json!({
             "messageId": place.to_string(), "receiptHandle": Uuid::new_v4().to_string(), "body": body,
             "attributes": { "ApproximateReceiveCount": "1" }, "messageAttributes": {},
-            "eventSource": "aws:sqs", "eventSourceARN": format!("arn:aws:sqs:{}:000000000000:uploads", tests::REGION),
+            "eventSource": "aws:sqs", "eventSourceARN": format!("arn:aws:sqs:{}:000000000000:uploads", REGION),
         })
     };
     json!({ "Records": bodies.iter().enumerate().map(message).collect::<Vec<_>>() })
 }
 
 /// A notification of S3 about these records.
-pub(super) fn notification(records: &[Value]) -> Value {
+pub fn notification(records: &[Value]) -> Value {
     json!({ "Records": records })
 }
 
 /// The messages that are to come back.
-pub(super) fn failures(answer: &Value) -> Vec<String> {
+pub fn failures(answer: &Value) -> Vec<String> {
     let failures = answer["batchItemFailures"].as_array().unwrap_or_else(|| panic!("{answer}"));
     failures.iter().map(|failure| failure["itemIdentifier"].as_str().unwrap().to_owned()).collect()
 }
 
 /// The schedule's call.
-pub(super) fn schedule() -> Value {
+pub fn schedule() -> Value {
     json!({ "version": "0", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {} })
 }
 
-fn arn(ministack: &Ministack, url: &str) -> String {
+fn arn(boto: &Boto, url: &str) -> String {
     let wanted = json!({ "QueueUrl": url, "AttributeNames": ["QueueArn"] });
-    let got = ministack.boto().call("sqs", "get_queue_attributes", wanted);
+    let got = boto.call("sqs", "get_queue_attributes", wanted);
     got["Attributes"]["QueueArn"].as_str().unwrap().to_owned()
 }
