@@ -14,9 +14,11 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use proxy_aws::{clients::Clients, dynamodb::DynamoLedger};
 use serde_json::{Value, json};
-use tests::{KEY, REGION, SECRET, numbered_picture, wait_until_async};
-
-use super::world::{BUCKET, World, delivery, failures, notification, schedule};
+use tests::{
+    KEY, REGION, SECRET,
+    aws_world::{BUCKET, World, delivery, failures, notification, schedule},
+    numbered_picture, wait_until_async,
+};
 
 const WRITE_BACK: (&str, &str) = ("CROSSLENS_PROCESSORS", "write-back");
 const TRANSACT: &str = "DynamoDB_20120810.TransactWriteItems";
@@ -122,9 +124,7 @@ async fn an_event_is_processed_in_whichever_envelope_it_comes() {
     let world = World::new().await;
     let function = world.function(&[WRITE_BACK]);
     let pictures = [known(&world, 1, Verdict::Allow).await, known(&world, 2, Verdict::Blur).await];
-    let envelope = |event: &Event| {
-        json!({ "Type": "Notification", "TopicArn": "arn:aws:sns:x:0:t", "Message": json_of(event).to_string() })
-    };
+    let envelope = |event: &Event| json!({ "Type": "Notification", "TopicArn": "arn:aws:sns:x:0:t", "Message": json_of(event).to_string() });
     // An upload in the same batch is labelled as ever.
     let upload = notification(&[world.put("new.bmp", &numbered_picture(3))]);
     let batch = [json_of(&pictures[0].labelled), envelope(&pictures[0].moderated), upload];
@@ -192,7 +192,11 @@ async fn a_killed_processor_leaves_nothing_undone() {
             let event = delivery(&[json_of(&picture.moderated)]);
             world.aws.reset();
             let before = world.aws.kept_so_far();
-            if after { world.aws.keep_next(write, 1) } else { world.aws.hold_next(write, 1) }
+            if after {
+                world.aws.keep_next(write, 1)
+            } else {
+                world.aws.hold_next(write, 1)
+            }
             let kill = async {
                 if after {
                     world.aws.kept(before + 1).await;
