@@ -26,7 +26,7 @@ use proxy_aws::{
     dynamodb::DynamoLedger,
     entry::{Entry, Events, Sweep, Uploads},
     google_identity::GoogleIdentity,
-    operator::Operator,
+    operator::{Operator, Telling},
     rekognition::Rekognition,
     s3::Buckets,
     sns::SnsTopics,
@@ -123,7 +123,7 @@ async fn operator(settings: &Settings, clients: &Clients, remembering: &Remember
     let policy = SourcePolicy::for_targets(settings.allow_target.clone());
     let post: Arc<dyn Post> = Arc::new(GuardedPost::new(policy, PATIENCE, Arc::new(SystemResolver))?);
     let remembering = remembering.clone();
-    let telling = Arc::new(move |target| remembering.worker(Arc::new(Notify::new(target, post.clone()))));
+    let telling: Telling = Arc::new(move |target| remembering.worker(Arc::new(Notify::new(target, post.clone()))));
     let configuration = Configuration::new(clients.s3.clone(), bucket.clone());
     Ok(Some(Operator::read(configuration, files, telling).await?))
 }
@@ -155,7 +155,7 @@ fn processors(
     let glossaries = operator.map(Operator::glossaries).unwrap_or_default();
     let (bucket, intake) = (Arc::new(bucket.clone()), pipeline.look.intake.clone());
     let processor = |name: &ProcessorName| -> Option<Arc<dyn Processor>> {
-        Some(match name {
+        let processor: Arc<dyn Processor> = match name {
             ProcessorName::Moderation => Arc::new(Moderator::new(
                 Cloud::Aws,
                 policies.clone(),
@@ -177,7 +177,8 @@ fn processors(
                 originals: bucket.clone(),
             }),
             ProcessorName::Notify => return None,
-        })
+        };
+        Some(processor)
     };
     Ok(settings.processors.iter().filter_map(processor).collect())
 }

@@ -49,7 +49,7 @@ impl Operator {
             webhooks: Arc::default(),
             tried: Arc::default(),
         };
-        try_join_all(operator.files.iter().map(|file| operator.look(file))).await?;
+        try_join_all(operator.files.iter().copied().map(|file| operator.look(file))).await?;
         Ok(operator)
     }
 
@@ -70,7 +70,7 @@ impl Operator {
 
     /// Takes up what has changed.
     pub async fn refresh(&self) {
-        let looks = self.files.iter().map(|file| self.look(file));
+        let looks = self.files.iter().copied().map(|file| self.look(file));
         for (file, changed) in self.files.iter().zip(join_all(looks).await) {
             match changed {
                 Ok(true) => info!(file, "a file of the operator is in force as it is now"),
@@ -95,18 +95,18 @@ impl Operator {
     fn take(&self, file: &str, text: Option<&str>) -> Result<()> {
         let named = |error: Error| invalid(format!("{file}: {}", error.message()));
         match file {
-            POLICY => drop(self.policies.replace(text.unwrap_or(DEFAULT)).map_err(named)?),
-            SHADOW => drop(self.policies.replace_shadow(text).map_err(named)?),
-            GLOSSARY => drop(self.glossaries.replace(text.unwrap_or_default()).map_err(named)?),
+            POLICY => self.policies.replace(text.unwrap_or(DEFAULT)).map(drop).map_err(named),
+            SHADOW => self.policies.replace_shadow(text).map(drop).map_err(named),
+            GLOSSARY => self.glossaries.replace(text.unwrap_or_default()).map(drop).map_err(named),
             WEBHOOKS => {
                 let targets = targets(text.unwrap_or_default());
                 let targets = targets.map_err(|problems| invalid(format!("{file}: {}", problems.join("\n"))))?;
                 let workers = targets.into_iter().map(|target| (self.telling)(target)).collect();
                 *self.webhooks.write().unwrap_or_else(PoisonError::into_inner) = workers;
+                Ok(())
             }
-            other => return Err(invalid(format!("there is no file {other}"))),
+            other => Err(invalid(format!("there is no file {other}"))),
         }
-        Ok(())
     }
 }
 

@@ -36,8 +36,9 @@ async fn target() -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let heard = told.clone();
-    let hear = move |headers: HeaderMap| async move {
+    let hear = move |headers: HeaderMap| {
         heard.lock().unwrap().push(headers["webhook-id"].to_str().unwrap().to_owned());
+        std::future::ready(())
     };
     tokio::spawn(async move { axum::serve(listener, Router::new().route("/", post(hear))).await });
     (address, told)
