@@ -4,27 +4,34 @@ use std::{sync::Arc, time::Duration};
 
 use common::{
     detectors::{Cached, Failover, Remote},
-    error::{Error, Kind, Result},
+    error::Result,
     http::{Admission, Front, Guard, Kept, api, layers},
     intake::Intake,
     look::Look,
     pipeline::Pipeline,
-    ports::{Detect, Identity, Unscreened},
+    ports::{Detect, Identity, Publish, Screen, Unscreened},
     request::Cloud,
     sample::SAMPLE,
-    source::{FetchLimits, SourcePolicy, Sources, SystemResolver, WebFetcher},
+    source::{FetchLimits, GuardedPost, SourcePolicy, Sources, SystemResolver, WebFetcher},
 };
-use processors::{Processor, Worker, WriteBack};
+use processors::{
+    Processor, Worker, WriteBack,
+    moderation::{Moderator, Policies},
+    notify::{Notify, Post},
+    translation::Translator,
+};
 use proxy_aws::{
     clients::Clients,
     configuration::Configuration,
     dynamodb::DynamoLedger,
     entry::{Entry, Events, Sweep, Uploads},
     google_identity::GoogleIdentity,
+    operator::{Operator, Telling},
     rekognition::Rekognition,
     s3::Buckets,
     sns::SnsTopics,
     sqs::Delays,
+    translate::AmazonTranslate,
 };
 
 use crate::config::{Detector, ProcessorName, Settings};
@@ -33,11 +40,13 @@ use crate::config::{Detector, ProcessorName, Settings};
 const GRACE: Duration = Duration::from_secs(1);
 /// Lambda's longest invocation; the invocation's own deadline comes with it.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
+/// How long a target of a webhook may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Answers kept in memory: one is about a kilobyte.
 const ANSWERS: usize = 1024;
 
 /// Everything that a function may be asked, as its settings have it.
-pub(crate) fn compose(settings: &Settings, clients: &Clients) -> Result<Entry> {
+pub(crate) async fn compose(settings: &Settings, clients: &Clients) -> Result<Entry> {
     let intake = Intake::new(settings.limits);
     let bucket = Buckets::new(clients.s3.clone(), settings.buckets.clone(), settings.limits.max_bytes);
     let mut ledger =
@@ -53,28 +62,36 @@ pub(crate) fn compose(settings: &Settings, clients: &Clients) -> Result<Entry> {
     };
     let detect = Arc::new(Cached::new(detectors(settings, clients, &intake)?, ANSWERS));
     let remembers = Arc::new(ledger.clone());
+    let publish: Arc<dyn Publish> =
+        Arc::new(SnsTopics::new(clients.sns.clone(), settings.topics.clone(), bucket.clone()));
+    let remembering = Remembering { ledger: remembers.clone(), publish: publish.clone() };
+    let operator = operator(settings, clients, &remembering).await?;
+    let screen: Arc<dyn Screen> = match &operator {
+        Some(operator) => Arc::new(operator.policies()),
+        None => Arc::new(Unscreened),
+    };
     let pipeline = Pipeline {
         look: Look { cloud: Cloud::Aws, intake, fetch: Arc::new(fetch), detect },
-        screen: Arc::new(Unscreened),
+        screen,
         ledger: remembers.clone(),
         archive: remembers.clone(),
         inbox: remembers.clone(),
         outbox: remembers.clone(),
-        publish: Arc::new(SnsTopics::new(clients.sns.clone(), settings.topics.clone(), bucket.clone())),
+        publish: publish.clone(),
         store: Arc::new(bucket.clone()),
         grace: GRACE,
     };
     let front = Front {
         look: pipeline.look.clone(),
-        kept: Some(Kept { pipeline: pipeline.clone(), erase: remembers, index: None }),
+        kept: Some(Kept { pipeline: pipeline.clone(), erase: remembers.clone(), index: None }),
         sample: SAMPLE,
         deadline: LONGEST,
         // Lambda gives one request at a time to each process.
         admission: Admission::new(32, 32),
     };
     let delays = Delays::new(clients.sqs.clone(), &settings.queues, settings.retry_delay);
-    let configuration =
-        settings.config_bucket.as_ref().map(|bucket| Configuration::new(clients.s3.clone(), bucket.clone()));
+    let processors = processors(settings, clients, &pipeline, &bucket, &remembers, operator.as_ref())?;
+    let tells = settings.processors.contains(&ProcessorName::Notify);
     Ok(Entry {
         routes: layers::wrap(api(&front), Cloud::Aws, Guard::Off, settings.callers.clone()),
         uploads: Uploads {
@@ -84,52 +101,86 @@ pub(crate) fn compose(settings: &Settings, clients: &Clients) -> Result<Entry> {
             delays: delays.clone(),
         },
         events: Events {
-            workers: workers(settings, &pipeline, &ledger, &bucket, configuration.as_ref())?,
+            workers: processors.into_iter().map(|processor| remembering.worker(processor)).collect(),
+            webhooks: operator.clone().filter(|_| tells),
             bucket,
             delays,
             stage: settings.stage.clone(),
         },
+        operator,
         sweep: Sweep { pipeline, ledger, age: settings.sweep_age, stage: settings.stage.clone() },
         grace: GRACE,
     })
 }
 
-/// The processors that this function runs, each with its memory.
-fn workers(
+/// What says how this function's work is done: for one that labels the policy, for a processor its own files.
+async fn operator(settings: &Settings, clients: &Clients, remembering: &Remembering) -> Result<Option<Operator>> {
+    let Some(bucket) = &settings.config_bucket else { return Ok(None) };
+    let files = match settings.processors.as_slice() {
+        [] => ProcessorName::Moderation.files().to_vec(),
+        processors => processors.iter().flat_map(|processor| processor.files()).copied().collect(),
+    };
+    let policy = SourcePolicy::for_targets(settings.allow_target.clone());
+    let post: Arc<dyn Post> = Arc::new(GuardedPost::new(policy, PATIENCE, Arc::new(SystemResolver))?);
+    let remembering = remembering.clone();
+    let telling: Telling = Arc::new(move |target| remembering.worker(Arc::new(Notify::new(target, post.clone()))));
+    let configuration = Configuration::new(clients.s3.clone(), bucket.clone());
+    Ok(Some(Operator::read(configuration, files, telling).await?))
+}
+
+/// What every processor's memory is made of.
+#[derive(Clone)]
+struct Remembering {
+    ledger: Arc<DynamoLedger>,
+    publish: Arc<dyn Publish>,
+}
+
+impl Remembering {
+    fn worker(&self, processor: Arc<dyn Processor>) -> Worker {
+        let Self { ledger, publish } = self.clone();
+        Worker { processor, journal: ledger.clone(), outbox: ledger, publish }
+    }
+}
+
+/// The processors that this function runs; webhooks are told by one each, which the operator's file names.
+fn processors(
     settings: &Settings,
+    clients: &Clients,
     pipeline: &Pipeline,
-    ledger: &DynamoLedger,
     bucket: &Buckets,
-    configuration: Option<&Configuration>,
-) -> Result<Vec<Worker>> {
-    let remembers = Arc::new(ledger.clone());
-    let processor = |name: ProcessorName| -> Result<Arc<dyn Processor>> {
-        Ok(match name {
-            ProcessorName::WriteBack => Arc::new(WriteBack {
-                archive: remembers.clone(),
-                dossiers: remembers.clone(),
-                fetch: pipeline.look.fetch.clone(),
-                store: pipeline.store.clone(),
-                originals: Arc::new(bucket.clone()),
-            }),
-            other => {
-                let (name, configured, languages) = (other.name(), configuration.is_some(), settings.languages.len());
-                let cause = format!("configuration: {configured}, languages: {languages}");
-                return Err(
-                    Error::new(Kind::Unsupported, format!("{name} is not built into this program")).because(cause)
-                );
+    ledger: &Arc<DynamoLedger>,
+    operator: Option<&Operator>,
+) -> Result<Vec<Arc<dyn Processor>>> {
+    let policies = operator.map_or_else(|| Policies::new(None, None), |operator| Ok(operator.policies()))?;
+    let glossaries = operator.map(Operator::glossaries).unwrap_or_default();
+    let (bucket, intake) = (Arc::new(bucket.clone()), pipeline.look.intake.clone());
+    let processor = |name: &ProcessorName| -> Option<Arc<dyn Processor>> {
+        let processor: Arc<dyn Processor> = match name {
+            ProcessorName::Moderation => Arc::new(Moderator::new(
+                Cloud::Aws,
+                policies.clone(),
+                intake.clone(),
+                bucket.clone(),
+                bucket.clone(),
+                ledger.clone(),
+            )),
+            ProcessorName::Translation => {
+                let service = Arc::new(AmazonTranslate::new(clients.translate.clone()));
+                let languages = settings.languages.clone();
+                Arc::new(Translator::new(Cloud::Aws, languages, glossaries.clone(), Some(service), ledger.clone()))
             }
-        })
+            ProcessorName::WriteBack => Arc::new(WriteBack {
+                archive: ledger.clone(),
+                dossiers: ledger.clone(),
+                fetch: bucket.clone(),
+                store: bucket.clone(),
+                originals: bucket.clone(),
+            }),
+            ProcessorName::Notify => return None,
+        };
+        Some(processor)
     };
-    let worker = |name: &ProcessorName| {
-        Ok(Worker {
-            processor: processor(*name)?,
-            journal: remembers.clone(),
-            outbox: remembers.clone(),
-            publish: pipeline.publish.clone(),
-        })
-    };
-    settings.processors.iter().map(worker).collect()
+    Ok(settings.processors.iter().filter_map(processor).collect())
 }
 
 /// In the operator's order; the next one is asked when one does not answer.

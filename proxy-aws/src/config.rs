@@ -13,6 +13,7 @@ use common::{
     source::HostPort,
     translation::Language,
 };
+use proxy_aws::configuration::{GLOSSARY, POLICY, SHADOW, WEBHOOKS};
 use url::Url;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -35,6 +36,8 @@ pub(crate) struct Settings {
     pub(crate) sweep_age: Duration,
     pub(crate) callers: Callers,
     pub(crate) allow_source: Vec<HostPort>,
+    /// Inner addresses that webhooks may have.
+    pub(crate) allow_target: Vec<HostPort>,
     pub(crate) limits: Limits,
     /// The processors that this function runs.
     pub(crate) processors: Vec<ProcessorName>,
@@ -85,9 +88,14 @@ impl ProcessorName {
         }
     }
 
-    /// Whether an operator's file says what it does.
-    const fn is_configured(self) -> bool {
-        !matches!(self, Self::WriteBack)
+    /// The operator's files that say what it does.
+    pub(crate) const fn files(self) -> &'static [&'static str] {
+        match self {
+            Self::Moderation => &[POLICY, SHADOW],
+            Self::Translation => &[GLOSSARY],
+            Self::Notify => &[WEBHOOKS],
+            Self::WriteBack => &[],
+        }
     }
 }
 
@@ -125,6 +133,8 @@ impl Settings {
             sweep_age: layers.one("sweep_age", None, seconds).unwrap_or(Duration::from_secs(60)),
             callers: callers(&mut layers),
             allow_source: layers.allow_source(&[]),
+            allow_target: layers
+                .many("allow_target", &[], |text| text.parse::<HostPort>().map_err(|error| error.message().to_owned())),
             limits: layers.limits(),
             languages: languages(&mut layers, &processors),
             config_bucket: config_bucket(&mut layers, &processors),
@@ -162,7 +172,7 @@ fn languages(layers: &mut Layers<'_>, processors: &[ProcessorName]) -> Vec<Langu
 
 fn config_bucket(layers: &mut Layers<'_>, processors: &[ProcessorName]) -> Option<String> {
     let bucket = layers.one("config_bucket", None, |text| Ok::<_, String>(text.to_owned()));
-    if let (None, Some(asks)) = (&bucket, processors.iter().find(|processor| processor.is_configured())) {
+    if let (None, Some(asks)) = (&bucket, processors.iter().find(|processor| !processor.files().is_empty())) {
         layers.problem(format!("CROSSLENS_CONFIG_BUCKET is missing: where {}'s file lies", asks.name()));
     }
     bucket

@@ -22,6 +22,8 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::Instant;
 
+use crate::operator::Operator;
+
 pub use self::{
     events::Events,
     incoming::{Delivered, Delivery, Incoming, Message},
@@ -40,6 +42,8 @@ pub struct Entry {
     pub uploads: Uploads,
     pub events: Events,
     pub sweep: Sweep,
+    /// Whose files this function goes by.
+    pub operator: Option<Operator>,
     /// What is kept of an invocation: a claim lives until its very end, the work has to end this much earlier.
     pub grace: Duration,
 }
@@ -74,7 +78,11 @@ impl Entry {
         let (payload, context) = (event.payload.get(), &event.context);
         let time_left = self.time_left(context);
         let deadline = Instant::now() + time_left;
-        match Incoming::read(payload)? {
+        let incoming = Incoming::read(payload)?;
+        if let Some(operator) = &self.operator {
+            operator.refresh().await;
+        }
+        match incoming {
             Incoming::Http => {
                 let event = LambdaEvent { payload, context: context.clone() };
                 http::answer(self.routes.clone(), event, time_left).await

@@ -2,7 +2,7 @@
 //!
 //! # Layout, in reading order
 //! `entry` takes every kind of Lambda event in, and `sequencer` puts what S3 tells into order; `s3`, `dynamodb`, `sns`, `sqs`,
-//! `rekognition` and `translate` are the adapters, one service each; `configuration` reads the operator's files; `google_identity`
+//! `rekognition` and `translate` are the adapters, one service each; `configuration` reads the operator's files and `operator` puts them in force; `google_identity`
 //! says to Google's side who calls; `backfill` and `dead_letters` are what an operator does from the command line, and `refusals`
 //! tells them what went wrong. `main` wires one pipeline from them.
 
@@ -13,6 +13,7 @@ pub mod dead_letters;
 pub mod dynamodb;
 pub mod entry;
 pub mod google_identity;
+pub mod operator;
 mod refusals;
 pub mod rekognition;
 pub mod s3;

@@ -36,7 +36,7 @@ async fn run() -> Result<()> {
     let settings = Settings::resolve(&environment())?;
     log::init(log::Format::Json, &settings.log_filter)?;
     use_ring();
-    let entry = compose(&settings, &Clients::from_environment().await)?;
+    let entry = compose(&settings, &Clients::from_environment().await).await?;
     let handle = service_fn(move |event: LambdaEvent<Box<RawValue>>| {
         let entry = entry.clone();
         async move { entry.handle(event).await }

@@ -4,4 +4,5 @@ mod bad_days;
 mod events;
 mod http;
 mod later;
+mod processors;
 mod uploads;

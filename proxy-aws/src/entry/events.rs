@@ -21,6 +21,7 @@ use super::{
     told::{self, Told},
 };
 use crate::{
+    operator::Operator,
     s3::Buckets,
     sqs::{Delays, Failed},
 };
@@ -30,6 +31,8 @@ use crate::{
 #[allow(missing_docs)]
 pub struct Events {
     pub workers: Vec<Worker>,
+    /// Whose webhooks are told besides.
+    pub webhooks: Option<Operator>,
     /// Where events lie that were too large for a message.
     pub bucket: Buckets,
     /// How long what failed stays away.
@@ -85,7 +88,8 @@ impl Events {
     }
 
     async fn one(&self, told: Told, deadline: Instant) -> Result<()> {
-        if self.workers.is_empty() {
+        let webhooks = self.webhooks.as_ref().map(Operator::webhooks);
+        if self.workers.is_empty() && webhooks.is_none() {
             let message = "an event for a function that runs no processor; name some in CROSSLENS_PROCESSORS";
             return Err(Error::new(Kind::Unavailable, message));
         }
@@ -97,7 +101,8 @@ impl Events {
             Ok(event) => event,
             Err(error) => return self.given_up(&name, "all", error),
         };
-        let work = self.workers.iter().map(async |worker| match timeout_at(deadline, worker.handle(&event)).await {
+        let workers = self.workers.iter().chain(webhooks.iter().flatten());
+        let work = workers.map(async |worker| match timeout_at(deadline, worker.handle(&event)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => self.given_up(&name, worker.processor.name(), error),
             Err(_) => Err(Error::new(Kind::DeadlineExceeded, "the deadline passed before the event was processed")),

@@ -14,9 +14,11 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use proxy_aws::{clients::Clients, dynamodb::DynamoLedger};
 use serde_json::{Value, json};
-use tests::{KEY, REGION, SECRET, numbered_picture, wait_until_async};
-
-use tests::aws_world::{BUCKET, World, delivery, failures, notification, schedule};
+use tests::{
+    KEY, REGION, SECRET,
+    aws_world::{BUCKET, World, delivery, failures, notification, schedule},
+    numbered_picture, wait_until_async,
+};
 
 const WRITE_BACK: (&str, &str) = ("CROSSLENS_PROCESSORS", "write-back");
 const TRANSACT: &str = "DynamoDB_20120810.TransactWriteItems";

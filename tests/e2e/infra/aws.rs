@@ -101,16 +101,17 @@ fn reading_and_writing_is_bound_to_prefixes() {
         having.flat_map(|statement| listed(&statement["Resource"])).map(sub).collect()
     };
     let set = |prefixes: &[&str]| prefixes.iter().map(|prefix| (*prefix).to_owned()).collect::<BTreeSet<_>>();
-    let (config, events) = ("${ConfigBucket.Arn}/*", "/derived/events/*");
-    assert_eq!(writes("Http", "s3:GetObject"), set(&[config]), "it shows nobody a picture");
-    assert_eq!(writes("Uploads", "s3:GetObject"), set(&[config, "/*"]));
-    assert_eq!(writes("Moderation", "s3:GetObject"), set(&[config, events, "/*"]));
+    let config = |file: &str| format!("${{ConfigBucket.Arn}}/{file}.toml");
+    let (policy, shadow, events) = (config("policy"), config("shadow"), "/derived/events/*");
+    assert_eq!(writes("Http", "s3:GetObject"), set(&[&policy, &shadow]), "it shows nobody a picture");
+    assert_eq!(writes("Uploads", "s3:GetObject"), set(&[&policy, &shadow, "/*"]));
+    assert_eq!(writes("Moderation", "s3:GetObject"), set(&[&policy, &shadow, events, "/*"]));
     assert_eq!(writes("Moderation", "s3:PutObject"), set(&["/derived/*"]));
-    assert_eq!(writes("Translation", "s3:GetObject"), set(&[config, events]));
+    assert_eq!(writes("Translation", "s3:GetObject"), set(&[&config("glossary"), events]));
     assert_eq!(writes("Translation", "s3:PutObject"), set(&[events]));
     assert_eq!(writes("WriteBack", "s3:PutObject"), set(&["/derived/*"]));
     assert_eq!(writes("WriteBack", "s3:PutObjectVersionTagging"), set(&["/*"]));
-    assert_eq!(writes("Notify", "s3:GetObject"), set(&[config, events]));
+    assert_eq!(writes("Notify", "s3:GetObject"), set(&[&config("webhooks"), events]), "it alone reads secrets");
     assert_eq!(writes("Http", "s3:PutObject"), set(&["/derived/*", "/inbox/*"]));
     assert_eq!(writes("Uploads", "s3:PutObject"), set(&["/derived/*"]));
     assert_eq!(writes("Uploads", "s3:DeleteObject"), set(&["/derived/*", "/inbox/*"]));

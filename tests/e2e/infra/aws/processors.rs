@@ -39,6 +39,8 @@ fn every_processor_takes_its_topics_as_they_were_published() {
         assert_eq!(settings["CROSSLENS_PROCESSORS"], name);
         assert_eq!(settings["CROSSLENS_QUEUES"], json!({ "Ref": format!("{function}Queue") }));
         assert_eq!(settings["CROSSLENS_LANGUAGES"], json!({ "Ref": "Languages" }));
+        let configured = name != "write-back";
+        assert_eq!(settings.get("CROSSLENS_CONFIG_BUCKET").is_some(), configured, "{function}");
         let named = settings["CROSSLENS_TOPICS"]["Fn::Sub"].as_str().unwrap();
         for topic in common::event::Topic::ALL {
             assert!(named.contains(&format!("{}=${{", topic.name())), "{named} does not name {topic:?}");
@@ -47,6 +49,8 @@ fn every_processor_takes_its_topics_as_they_were_published() {
     for function in ["Http", "Uploads", "Backfill", "Sweep"] {
         let settings = &template.properties(function)["Environment"]["Variables"];
         assert_eq!(settings.get("CROSSLENS_PROCESSORS"), None, "{function}");
+        let labels = function != "Sweep";
+        assert_eq!(settings.get("CROSSLENS_CONFIG_BUCKET").is_some(), labels, "{function}");
     }
 }
 
