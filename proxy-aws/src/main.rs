@@ -41,7 +41,9 @@ const LONGEST: Duration = Duration::from_secs(15 * 60);
 /// Answers kept in memory: one is about a kilobyte.
 const ANSWERS: usize = 1024;
 
-#[tokio::main]
+/// On one thread: Lambda gives one event at a time and, at the usual sizes, less than one processor; pictures are decoded on threads
+/// of their own.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     match run().await {
         Ok(()) => ExitCode::SUCCESS,

@@ -98,7 +98,7 @@ impl DynamoLedger {
         let mut leaving: Option<Key> = None;
         let mut last = None;
         for pause in first_at_once() {
-            tokio::time::sleep(pause).await;
+            waited(pause).await;
             let mut request = ended.clone();
             let mut others = beside.clone();
             if analysis.is_some() {
@@ -128,7 +128,7 @@ impl DynamoLedger {
     pub(super) async fn forget(&self, id: &ImageId, seen: Option<i64>) -> Result<bool> {
         let mut last = None;
         for pause in first_at_once() {
-            tokio::time::sleep(pause).await;
+            waited(pause).await;
             let Some(row) = self.table.get(&Key::request(id)).await? else { return Ok(false) };
             if seen.is_some() && row.number("ttl") != seen {
                 return Ok(false);
@@ -218,8 +218,15 @@ fn stands_on(change: Change, analysis: Option<&Key>) -> Change {
     }
 }
 
-fn first_at_once() -> impl Iterator<Item = Duration> {
-    std::iter::once(Duration::ZERO).chain(pauses())
+fn first_at_once() -> impl Iterator<Item = Option<Duration>> {
+    std::iter::once(None).chain(pauses().map(Some))
+}
+
+/// Tokio's shortest sleep is a millisecond, even where there is nothing to wait for.
+async fn waited(pause: Option<Duration>) {
+    if let Some(pause) = pause {
+        tokio::time::sleep(pause).await;
+    }
 }
 
 impl DynamoLedger {
