@@ -29,15 +29,16 @@ plan $STAGE $REGION: (_stage STAGE REGION) price
         echo "AWS has no stack crosslens-$STAGE in $REGION: all of infra/aws/template.yaml will be made."
     fi
 
-# The idle price of a stage, in USD a month, from the list prices of November 2026 in eu-central-1.
+# The idle price of a stage, in USD a month. Lambda's part was read off its price page; what has a star is a list price from
+# memory, to be checked for the region before anybody relies on it.
 price:
-    @echo "Idle, a month, where no free tier is left (with it: about 0.50 USD):"
-    @echo "  1.30  13 alarms at 0.10"
-    @echo "  0.52  1.3 million empty receives of the two queues at 0.40 a million"
-    @echo "  0.30  one metric of our own, the outbox's age"
-    @echo "  0.05  43,200 sweeps: calls, reads, log lines"
+    @echo "Idle, a month, where no free tier is left (with it: about 0.50 USD); * is a list price to check:"
+    @echo "  1.30  13 alarms at 0.10 *"
+    @echo "  0.52  1.3 million empty receives of the two queues at 0.40 a million *"
+    @echo "  0.30  one metric of our own, the outbox's age *"
+    @echo "  0.07  43,200 sweeps: calls and milliseconds 0.02, reads * 0.02, log lines * 0.03"
     @echo "  0.00  functions, table, topics, bucket, Cloud Run (min_instances = 0), by use alone"
-    @echo "  0.10  for each GB of images in Artifact Registry over 0.5"
+    @echo "  0.10  for each GB of images in Artifact Registry over 0.5 *"
     @echo "About 2.20 USD. In use, Vision's 1.50 a thousand labels are nearly all of the bill."
 
 # Google's side: the registry, the image, then the service and who may call it.
@@ -171,9 +172,9 @@ destroy $STAGE $REGION: (_stage STAGE REGION)
     sam delete --stack-name "crosslens-$STAGE" --region "$REGION" --no-prompts
     {{ google }} destroy -input=false -auto-approve $values
 
-# The functions' program, for the processors that cost a fifth less.
+# The functions' program, for the processors that cost a fifth less; libjpeg-turbo in it is built by cmake.
 build:
-    cargo lambda build --profile lambda --arm64 --package proxy-aws --bin proxy-aws --output-format zip --lambda-dir infra/aws/.build
+    cargo lambda build --profile lambda --arm64 --package proxy-aws --bin proxy-aws --features turbojpeg --output-format zip --lambda-dir infra/aws/.build
 
 # The README's command.
 test:

@@ -17,7 +17,7 @@ use std::{
     process::Command,
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tests::{Counted, DetectorStandIn, Function, aws_world::World};
 
@@ -35,12 +35,24 @@ pub(crate) fn run(rounds: usize, requests: usize) {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let world = World::asking(&DetectorStandIn::start().await.url()).await;
+        let detector = DetectorStandIn::start().await;
+        detector.always(200, ten_labels());
+        let world = World::asking(&detector.url()).await;
         start::run(&world, &proxy, &hello, rounds).await;
         warm::run(&world, &proxy, requests).await;
         batch::run(&world, &proxy).await;
         bill::run(&world, &proxy).await;
     });
+}
+
+/// An answer as long as Vision's usually are.
+fn ten_labels() -> String {
+    let words =
+        ["Coffee cup", "Espresso", "Tableware", "Drinkware", "Serveware", "Cup", "Saucer", "Caffeine", "Wood", "Spoon"];
+    let label = |word: &&str| json!({ "description": word, "score": 0.912_345_6, "mid": "/m/02p5f1q" });
+    let mut answer = DetectorStandIn::analysis();
+    answer["labels"] = words.iter().map(label).collect();
+    answer.to_string()
 }
 
 /// The program in a zip.

@@ -19,7 +19,9 @@ use serde_json::value::RawValue;
 use compose::compose;
 use config::{Settings, environment};
 
-#[tokio::main]
+/// On one thread: Lambda gives one event at a time and, at the usual sizes, less than one processor; pictures are decoded on threads
+/// of their own.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     match run().await {
         Ok(()) => ExitCode::SUCCESS,

@@ -99,8 +99,10 @@ impl Operator {
             SHADOW => self.policies.replace_shadow(text).map(drop).map_err(named),
             GLOSSARY => self.glossaries.replace(text.unwrap_or_default()).map(drop).map_err(named),
             WEBHOOKS => {
-                let targets = targets(text.unwrap_or_default());
-                let targets = targets.map_err(|problems| invalid(format!("{file}: {}", problems.join("\n"))))?;
+                let (targets, problems) = targets(text.unwrap_or_default());
+                if !problems.is_empty() {
+                    return Err(invalid(format!("{file}: {}", problems.join("\n"))));
+                }
                 let workers = targets.into_iter().map(|target| (self.telling)(target)).collect();
                 *self.webhooks.write().unwrap_or_else(PoisonError::into_inner) = workers;
                 Ok(())

@@ -116,8 +116,10 @@ async fn what_waits_for_a_person_is_worked_off_on_the_page() {
     browser.type_into("#waiting input", "only a cat").await;
     browser.click("#waiting [data-verdict=allow]").await;
     browser.mentions("#events [data-topic=image_moderated] .what", "allow by Ada").await;
-    wait_until_async("the list to be empty", async || (browser.count("#waiting-card[hidden]").await == 1).then_some(()))
-        .await;
+    wait_until_async("the list to be empty", async || {
+        (browser.count("#waiting-card[hidden]").await == 1).then_some(())
+    })
+    .await;
     assert_eq!(browser.complaints().await, [""; 0]);
 }
 

@@ -8,6 +8,7 @@ use std::{
 };
 
 use crate::{
+    chromium::found_or_installed,
     config,
     files::{target_dir, workspace_root},
     python::lambda_python,
@@ -44,6 +45,11 @@ fn built(architecture: &str, folder: &str, program: &str) -> PathBuf {
     let path = join_paths([own].into_iter().chain(config::search_path())).expect("the path is made of paths");
     build.env("PATH", path).env("CARGO_TARGET_DIR", target_dir()).current_dir(workspace_root());
     build.args(["lambda", "build", "--profile", "lambda", architecture, "--package", "proxy-aws", "--bin", program]);
+    // As it is deployed, where this machine has what that takes.
+    let tools = [("cmake", "cmake"), ("nasm", "nasm")];
+    if program == "proxy-aws" && tools.iter().all(|(tool, package)| found_or_installed(tool, package).is_some()) {
+        build.args(["--features", "turbojpeg"]);
+    }
     build.args(["--output-format", "zip", "--lambda-dir"]).arg(&folder);
     let status = build.status().unwrap_or_else(|error| panic!("{build:?}: {error}"));
     assert!(status.success(), "{build:?} fails; its words are above");

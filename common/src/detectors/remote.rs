@@ -123,8 +123,8 @@ impl Detect for Remote {
 /// with connections that the other end gave up long ago and could not say so: the kernel must notice that nothing is
 /// acknowledged, and HTTP/2 that a ping has no answer, well before a request's time is over.
 fn client() -> Result<Client> {
-    crate::http::use_ring();
     Client::builder()
+        .tls_backend_preconfigured(crate::tls::for_client()?)
         .no_proxy()
         .redirect(Policy::none())
         .connect_timeout(Duration::from_secs(2))

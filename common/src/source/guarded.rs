@@ -97,8 +97,8 @@ impl reqwest::dns::Resolve for Checked {
 }
 
 fn client(resolver: Checked, connect: Duration) -> Result<Client> {
-    crate::http::use_ring();
     Client::builder()
+        .tls_backend_preconfigured(crate::tls::for_client()?)
         .no_proxy()
         .redirect(Policy::none())
         .referer(false)

@@ -17,7 +17,7 @@ use super::{
     change::{Change, TTL},
     is_over, now_ms,
     rows::{AUDIT, FACT, Key, Row, number, packed, text},
-    table::{Asked, Transacted, first_at_once},
+    table::{Asked, Transacted, first_at_once, waited},
 };
 
 /// How long a mark stays: longer than a message can live in a queue and, after that, among the dead letters, each two weeks at
@@ -42,7 +42,7 @@ impl Journal for DynamoLedger {
             .in_transaction(&self.table.name)?;
         let mut last = None;
         for pause in first_at_once() {
-            tokio::time::sleep(pause).await;
+            waited(pause).await;
             let mut writes = vec![mark.clone()];
             writes.extend(self.facts(image, settlement).await?);
             writes.extend(self.traces(processor, event_id, settlement)?);

@@ -15,7 +15,7 @@ use super::{
     fault::lost,
     now_ms,
     rows::{Key, Row, number, object_of, packed, text},
-    table::{Asked, Transacted, first_at_once},
+    table::{Asked, Transacted, first_at_once, waited},
 };
 
 impl DynamoLedger {
@@ -96,7 +96,7 @@ impl DynamoLedger {
         let mut leaving: Option<Key> = None;
         let mut last = None;
         for pause in first_at_once() {
-            tokio::time::sleep(pause).await;
+            waited(pause).await;
             let mut request = ended.clone();
             let mut others = beside.clone();
             if analysis.is_some() {
@@ -127,7 +127,7 @@ impl DynamoLedger {
     pub(super) async fn forget(&self, id: &ImageId, seen: Option<i64>) -> Result<bool> {
         let mut last = None;
         for pause in first_at_once() {
-            tokio::time::sleep(pause).await;
+            waited(pause).await;
             let row = self.table.get(&Key::request(id)).await?;
             if seen.is_some() && row.as_ref().and_then(|row| row.number("ttl")) != seen {
                 return Ok(false);

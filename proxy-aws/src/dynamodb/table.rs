@@ -202,6 +202,13 @@ pub(super) fn first_at_once() -> impl Iterator<Item = Duration> {
     std::iter::once(Duration::ZERO).chain(pauses())
 }
 
+/// Tokio's shortest sleep is a millisecond, even where there is nothing to wait for.
+pub(super) async fn waited(pause: Duration) {
+    if !pause.is_zero() {
+        tokio::time::sleep(pause).await;
+    }
+}
+
 /// How long to wait before each further try of what others were in the way of.
 pub(super) fn pauses() -> impl Iterator<Item = Duration> {
     let policy = ExponentialBuilder::new().with_min_delay(Duration::from_millis(20)).with_factor(2.0).with_jitter();

@@ -12,7 +12,7 @@ use common::{
     error::Error,
     image::Digest,
     intake::Limits,
-    request::{Caller, ImageRequest, ImageSource, ObjectRef, Query},
+    request::{Caller, ImageId, ImageRequest, ImageSource, ObjectRef, Query},
 };
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use tokio::time::Instant;
