@@ -2,6 +2,7 @@
 //! with the embedded model answers, and pictures go in by upload and over HTTP.
 
 mod dead_letters;
+mod downstream;
 mod later;
 
 use std::{collections::BTreeMap, fs, process::Command};
