@@ -59,9 +59,14 @@ impl Pipeline {
     }
 }
 
-/// Whether this is an answer to the request: for the features of another one that were put off, "cannot tell" is none.
+/// Whether this is an answer to the request: for the features of another one that were put off, "cannot tell" is none. What
+/// the policy asks besides does not count.
 pub(crate) fn answers(analysis: &Analysis, request: &ImageRequest) -> bool {
-    request.part_of().is_none() || analysis.findings.unsupported.is_empty()
+    let put_off = request.accepted.as_ref().filter(|accepted| accepted.part_of.is_some());
+    let cannot = |accepted: &Accepted| {
+        analysis.findings.unsupported.iter().any(|feature| accepted.query.features.contains(*feature))
+    };
+    !put_off.is_some_and(cannot)
 }
 
 pub(crate) fn nobody_can_tell() -> Error {

@@ -70,17 +70,22 @@ impl DetectorStandIn {
         })
     }
 
-    /// The answer of a detector that was asked for these features: it can tell labels, and `text` where that is `able`.
+    /// The answer of a detector that was asked for these features: it can tell labels, `text` where that is `able`, and no
+    /// others.
     pub fn reading(able: bool, features: &[&str]) -> String {
         let mut answer = Self::analysis();
         let fields = answer.as_object_mut().expect("an analysis is an object");
         if !features.contains(&"labels") {
             fields.remove("labels");
         }
+        let mut unsupported: Vec<&str> = features.iter().copied().filter(|name| *name == "safe_search").collect();
         if features.contains(&"text") && able {
             fields.insert("text".to_owned(), json!({ "content": "EXIT", "blocks": [] }));
         } else {
-            fields.insert("unsupported".to_owned(), json!(["text"]));
+            unsupported.push("text");
+        }
+        if !unsupported.is_empty() {
+            fields.insert("unsupported".to_owned(), json!(unsupported));
         }
         answer.to_string()
     }
