@@ -4,10 +4,11 @@ use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use common::{
+    analysis::Features,
     error::{Error, Kind, Result},
     event::Event,
     image::Digest,
-    ports::Reviews,
+    ports::{Reviews, Screen},
     request::Cloud,
 };
 use jiff::Timestamp;
@@ -72,6 +73,30 @@ impl Files {
         }
         self.seen = digest;
         self.glossaries.replace(&text).map_err(|error| refused(error.message().to_owned()))
+    }
+}
+
+/// The policies in force, as far as the detector can tell what they ask about: the embedded model knows labels and nothing else,
+/// and what it is not asked is as undecided as what it cannot tell.
+pub(crate) struct Askable {
+    pub(crate) policies: Policies,
+    /// All the detector can tell; `None` where that is not known.
+    pub(crate) tells: Option<Features>,
+}
+
+impl Screen for Askable {
+    fn features(&self) -> Option<Features> {
+        let wanted = self.policies.features()?;
+        let Some(tells) = &self.tells else { return Some(wanted) };
+        Features::new(wanted.iter().filter(|feature| tells.contains(*feature))).ok()
+    }
+
+    fn denies(&self, digest: Digest) -> bool {
+        self.policies.denies(digest)
+    }
+
+    fn tells_all(&self) -> bool {
+        self.policies.tells_all()
     }
 }
 

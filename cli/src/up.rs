@@ -4,7 +4,7 @@ use std::{io::Write, process::ExitCode, sync::Arc, time::Duration};
 
 use axum::{Router, routing::get};
 use common::{
-    analysis::Feature,
+    analysis::{Feature, Features},
     error::{Error, Kind, Result},
     http::{Admission, Callers, Drain, Front, Kept, Patience, api, install_metrics, layers, serve, terminated},
     pipeline::Pipeline,
@@ -18,7 +18,7 @@ use tracing::{error, warn};
 use crate::{
     compose::{self, Composed},
     config::{Detector, UpSettings},
-    downstream::{self, Files},
+    downstream::{self, Askable, Files},
     page::{self, Live},
     reviews, sns,
     uploads::{self, Labeller},
@@ -37,7 +37,9 @@ pub(crate) async fn run(settings: UpSettings) -> Result<ExitCode> {
     let listener = TcpListener::bind(settings.listen).await.map_err(|cause| busy(&settings, &cause))?;
     let address = listener.local_addr().map_err(common::error::internal)?;
     let files = Files::read(&settings.common, &settings.translating)?;
-    let composed = compose::exclusive(&settings.common, Arc::new(files.policies.clone())).await?;
+    let tells = matches!(settings.common.detector, Detector::Local).then(Features::default);
+    let screen = Askable { policies: files.policies.clone(), tells };
+    let composed = compose::exclusive(&settings.common, Arc::new(screen)).await?;
     composed.pipeline.sweep(Duration::ZERO).await?;
     let consumers = consumers(&settings, &composed, &files).await?;
     let watch = composed.local.watch()?;

@@ -135,7 +135,7 @@ impl Drop for Tail {
 async fn events_are_followed_from_another_process() {
     let server = Server::start::<_, &str>([]);
     let first = label(&server, 1).await["id"].clone();
-    let tail = Tail::start(&server, &["--from-start", "--json"]);
+    let tail = Tail::start(&server, &["--from-start", "--json", "--topic", "image_labelled"]);
     let event: Value = serde_json::from_str(&tail.next()).unwrap();
     assert_eq!((&event["subject"], &event["type"]), (&first, &"dev.crosslens.image.labelled.v1".into()));
     let second = label(&server, 2).await["id"].clone();

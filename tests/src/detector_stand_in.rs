@@ -70,22 +70,17 @@ impl DetectorStandIn {
         })
     }
 
-    /// The answer of a detector that was asked for these features: it can tell labels, `text` where that is `able`, and no
-    /// others.
+    /// The answer of a detector that was asked for these features: it can tell labels, and `text` where that is `able`.
     pub fn reading(able: bool, features: &[&str]) -> String {
         let mut answer = Self::analysis();
         let fields = answer.as_object_mut().expect("an analysis is an object");
         if !features.contains(&"labels") {
             fields.remove("labels");
         }
-        let mut unsupported: Vec<&str> = features.iter().copied().filter(|name| *name == "safe_search").collect();
         if features.contains(&"text") && able {
             fields.insert("text".to_owned(), json!({ "content": "EXIT", "blocks": [] }));
         } else {
-            unsupported.push("text");
-        }
-        if !unsupported.is_empty() {
-            fields.insert("unsupported".to_owned(), json!(unsupported));
+            fields.insert("unsupported".to_owned(), json!(["text"]));
         }
         answer.to_string()
     }
@@ -117,10 +112,22 @@ impl DetectorStandIn {
 }
 
 async fn answer(State(stand_in): State<DetectorStandIn>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let judged = uri.query().is_some_and(|query| query.contains("safe_search"));
     stand_in.shared().received.push(Received { uri, headers, body });
     let mut gate = stand_in.gate.subscribe();
     let _ = gate.wait_for(|open| *open).await;
     let shared = stand_in.shared();
     let status = StatusCode::from_u16(shared.status).expect("a status");
-    (status, Body::from(shared.body.clone())).into_response()
+    let answer = if judged { unjudged(&shared.body) } else { shared.body.clone() };
+    (status, Body::from(answer)).into_response()
+}
+
+/// The answer of a detector that cannot judge safety, which policies ask about.
+fn unjudged(answer: &str) -> String {
+    let Ok(Value::Object(mut fields)) = serde_json::from_str(answer) else { return answer.to_owned() };
+    if fields.contains_key("provider") && !fields.contains_key("safeSearch") {
+        let unsupported = fields.entry("unsupported").or_insert_with(|| json!([]));
+        unsupported.as_array_mut().expect("a list of features").push(json!("safe_search"));
+    }
+    Value::Object(fields).to_string()
 }

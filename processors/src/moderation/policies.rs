@@ -17,7 +17,7 @@ use tracing::{error, info};
 
 use super::{
     policy::{DEFAULT, Policy},
-    read::MOST_BYTES,
+    read::{MOST_BYTES, version},
 };
 
 /// What is in force. Clones share it.
@@ -110,8 +110,10 @@ impl Screen for Policies {
         self.active().denies(digest)
     }
 
+    /// Where the operator has a policy. The built-in one leaves a caller's `publish=false` alone: what comes with such a
+    /// request is not kept, so that nothing is to be held back.
     fn tells_all(&self) -> bool {
-        true
+        self.active().version != version(DEFAULT) || self.shadow().is_some()
     }
 }
 
@@ -182,6 +184,7 @@ mod tests {
         policies.replace_shadow(None).unwrap();
         assert_eq!(policies.features().unwrap().to_string(), "faces");
         assert!(policies.tells_all());
+        assert!(!Policies::new(None, None).unwrap().tells_all());
         assert_eq!(Policies::new(None, None).unwrap().features().unwrap().to_string(), "safe_search");
     }
 

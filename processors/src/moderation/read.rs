@@ -62,7 +62,7 @@ pub(super) fn policy(text: &str) -> Result<Policy> {
     let conditions = rules.iter().flat_map(|rule| rule.any.iter().chain(&rule.all)).map(Condition::feature);
     let places = rules.iter().flat_map(|rule| rule.regions.iter().copied());
     let features = Features::new(conditions.chain(places))?;
-    let version = Digest::of(text.as_bytes()).hex().chars().take(12).collect();
+    let version = version(text);
     Ok(Policy { version, rules, features, fails, review_undecided, deny })
 }
 
@@ -185,6 +185,11 @@ fn digests(table: toml::Table, problems: &mut Vec<String>) -> HashSet<Digest> {
         }
     };
     digests.iter().filter_map(&mut read).collect()
+}
+
+/// What tells one text from another: the first 12 hexadecimal digits of its digest.
+pub(super) fn version(text: &str) -> String {
+    Digest::of(text.as_bytes()).hex().chars().take(12).collect()
 }
 
 #[cfg(test)]

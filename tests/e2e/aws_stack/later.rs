@@ -14,14 +14,14 @@ async fn what_a_detector_learns_to_tell_is_published_as_a_part_of_the_first() {
     let stack = Stack::deploy(&ministack, function_zip(), &[("Detectors", &detector.url())], &settings);
     let events = Subscribed::to(&ministack, &[stack.output("ImageLabelled"), stack.output("ImageFailed")]);
 
-    detector.always(200, DetectorStandIn::reading(false, &["labels", "text", "safe_search"]));
+    detector.always(200, DetectorStandIn::reading(false, &["labels", "text"]));
     let path = "/v1/images?features=labels&later=text";
     let first = stack.ask("POST", path, &[("content-type", "application/octet-stream")], &numbered_picture(1)).json();
     assert_eq!(first["pending"], json!(["text"]), "{first}");
     let told = events.wait_for(1);
     assert_eq!(told.values().next().unwrap()["data"]["pending"], json!(["text"]), "{told:?}");
 
-    detector.always(200, DetectorStandIn::reading(true, &["text", "safe_search"]));
+    detector.always(200, DetectorStandIn::reading(true, &["text"]));
     let told = events.wait_for(1);
     let rest = &told.values().next().unwrap()["data"];
     assert_eq!((&rest["partOf"], &rest["text"]["content"]), (&first["id"], &json!("EXIT")), "{told:?}");

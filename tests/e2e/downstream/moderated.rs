@@ -85,10 +85,11 @@ async fn what_nobody_can_judge_is_undecided_and_left_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_cannot_switch_moderation_off_nor_sees_what_it_needs() {
+    let detector = tests::Detector::local().start();
     let policy = format!(
         "{COFFEE_AND_CATS}\n[[rule]]\nname = \"adult\"\naction = \"reject\"\nany = [{{ safe_search = \"adult\", at_least = \"LIKELY\" }}]\n"
     );
-    let up = Moderated::start(&policy);
+    let up = Moderated::build(&policy, tests::Server::build().args(["--detector", detector.url()]));
     let mut events = Events::follow_all(&up.server).await;
     let url = up.server.at("/v1/images?publish=false&features=labels");
     let answer = client().post(url).body(bytes_of("coffee.png")).send().await.unwrap();

@@ -15,7 +15,7 @@ async fn what_cannot_be_told_now_is_pending_and_published_when_it_is_there() {
     let detector = DetectorStandIn::start().await;
     let server = server(&detector);
     let mut events = Events::follow(&server).await;
-    detector.always(200, DetectorStandIn::reading(false, &["labels", "text", "safe_search"]));
+    detector.always(200, DetectorStandIn::reading(false, &["labels", "text"]));
     // The promised work is held up until the detector has learnt to read.
     let asked = [("features", "labels"), ("later", "text")];
     let first = analysis(post_with(&server, numbered_picture(1), &asked)).await;
@@ -25,7 +25,7 @@ async fn what_cannot_be_told_now_is_pending_and_published_when_it_is_there() {
     let told = events.next().await.event;
     assert_eq!((&told["data"]["pending"], &told["data"]["id"]), (&json!(["text"]), &first["id"]));
 
-    detector.always(200, DetectorStandIn::reading(true, &["text", "safe_search"]));
+    detector.always(200, DetectorStandIn::reading(true, &["text"]));
     let whole = wait_until_async("the text", async || {
         let now = analysis(get(&server, &path)).await;
         now.get("text").is_some().then_some(now)
@@ -50,7 +50,7 @@ async fn what_cannot_be_told_now_is_pending_and_published_when_it_is_there() {
 async fn what_can_be_told_is_not_put_off() {
     let detector = DetectorStandIn::start().await;
     let server = server(&detector);
-    detector.always(200, DetectorStandIn::reading(true, &["labels", "text", "safe_search"]));
+    detector.always(200, DetectorStandIn::reading(true, &["labels", "text"]));
     let body = json!({ "imageUri": "http://127.0.0.1/", "later": ["hats"] });
     let refused: Value =
         expect_json(client().post(server.at("/v1/images")).json(&body).send().await.unwrap(), 400).await;

@@ -47,7 +47,8 @@ impl Held {
         Json(json!({
             "id": "local-aaaaaaaaaaaaaaaaaaaaaaaaaa", "requestId": "x", "digest": format!("sha256:{}", "0".repeat(64)),
             "mediaType": "image/bmp", "width": 8, "height": 8, "provider": "held", "model": "1",
-            "labels": [{ "description": "dot", "score": 0.5 }], "analyzedAt": "2026-11-20T10:00:00Z", "durationMs": 1
+            "labels": [{ "description": "dot", "score": 0.5 }], "analyzedAt": "2026-11-20T10:00:00Z", "durationMs": 1,
+            "unsupported": ["safe_search"]
         }))
     }
 
