@@ -67,7 +67,7 @@ fn difference(one: &image::DynamicImage, other: &image::DynamicImage) -> f64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_can_judge_is_undecided_and_left_alone() {
     let server = tests::Server::start::<_, &str>([]);
-    assert!(server.stdout().contains("undecided"), "up does not say that it cannot judge: {}", server.stdout());
+    wait_until("up to say that it cannot judge", || server.stdout().contains("undecided").then_some(()));
     let mut events = Events::follow_all(&server).await;
     let put = client().put(server.at("/uploads/coffee.png")).body(bytes_of("coffee.png")).send().await.unwrap();
     let id = put.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned();
