@@ -21,7 +21,7 @@ use crate::{
 /// Another program may take a free port before the server does.
 const TRIES: usize = 5;
 
-/// [ministack](https://pypi.org/project/ministack/): S3, SNS, SQS, DynamoDB, CloudFormation, and Lambda functions that run as
+/// ministack: S3, SNS, SQS, DynamoDB, CloudFormation, and Lambda functions that run as
 /// processes. It is stopped, with what it has started, when this is dropped.
 #[derive(Debug)]
 pub struct Ministack {
