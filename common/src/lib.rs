@@ -12,6 +12,7 @@ pub(crate) mod later;
 pub mod look;
 pub mod pipeline;
 pub mod ports;
+pub mod tell;
 pub mod upload;
 
 pub mod analysis;

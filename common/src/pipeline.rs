@@ -4,10 +4,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::future::join_all;
 use metrics::counter;
 use tokio::time::{error::Elapsed, sleep, timeout_at};
-use tracing::{Instrument, info_span, warn};
+use tracing::{Instrument, info_span};
 
 use crate::{
     analysis::Analysis,
@@ -18,6 +17,7 @@ use crate::{
     look::Look,
     ports::{Archive, Claim, Claimed, Inbox, Ledger, Outbox, Outcome, Publish, Screen, Store},
     request::{Accepted, ImageId, ImageRequest},
+    tell::{publish_recorded, tell},
     upload::inbox_key,
 };
 
@@ -122,7 +122,8 @@ impl Pipeline {
     /// Publishes what was recorded and not yet published, oldest first; returns how many.
     pub async fn sweep(&self, age: Duration) -> Result<usize> {
         let events = self.outbox.unpublished(age, 500).await?;
-        self.publish_recorded(&events).await.into_iter().collect::<Result<Vec<()>>>()?;
+        let answers = publish_recorded(self.publish.as_ref(), self.outbox.as_ref(), &events).await;
+        answers.into_iter().collect::<Result<Vec<()>>>()?;
         Ok(events.len())
     }
 
@@ -181,23 +182,7 @@ impl Pipeline {
 
     /// Publishes what was just recorded; where that fails, the sweep makes up for it.
     pub(crate) async fn tell(&self, events: &[Event]) {
-        for (event, told) in events.iter().zip(self.publish_recorded(events).await) {
-            if let Err(error) = told {
-                warn!(event.id = %event.id, %error, cause = error.causes(), "not published yet, the sweep will try again");
-            }
-        }
-    }
-
-    async fn publish_recorded(&self, events: &[Event]) -> Vec<Result<()>> {
-        if events.is_empty() {
-            return Vec::new();
-        }
-        let answers = self.publish.publish(events).await;
-        let settled = events.iter().zip(answers).map(async |(event, answer)| match answer {
-            Ok(()) => self.outbox.published(&event.id).await,
-            Err(error) => Err(error),
-        });
-        join_all(settled).await
+        tell(self.publish.as_ref(), self.outbox.as_ref(), events).await;
     }
 }
 

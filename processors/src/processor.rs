@@ -12,9 +12,10 @@ use common::{
     error::Result,
     event::{Event, Topic},
     ports::{Journal, Outbox, Publish, Settlement},
+    tell::tell,
 };
 use metrics::counter;
-use tracing::{Instrument, info_span, warn};
+use tracing::{Instrument, info_span};
 
 /// Something that consumes topics.
 ///
@@ -74,21 +75,5 @@ impl Worker {
             tell(self.publish.as_ref(), self.outbox.as_ref(), &settlement.events).await;
         }
         Ok(first)
-    }
-}
-
-/// Publishes what was just settled; where that fails, the sweep makes up for it.
-pub(crate) async fn tell(publish: &dyn Publish, outbox: &dyn Outbox, events: &[Event]) {
-    if events.is_empty() {
-        return;
-    }
-    for (event, told) in events.iter().zip(publish.publish(events).await) {
-        let told = match told {
-            Ok(()) => outbox.published(&event.id).await,
-            refused => refused,
-        };
-        if let Err(error) = told {
-            warn!(event.id = %event.id, %error, cause = error.causes(), "not published yet, the sweep will try again");
-        }
     }
 }

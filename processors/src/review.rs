@@ -9,10 +9,9 @@ use common::{
     moderation::{AuditLine, Moderation, Verdict},
     ports::{Dossiers, Journal, Outbox, Publish, Reviews, Settlement},
     request::{Cloud, ImageId},
+    tell::tell,
 };
 use jiff::Timestamp;
-
-use crate::processor::tell;
 
 /// The most lines of one image's log that are counted.
 const LINES: usize = 10_000;
