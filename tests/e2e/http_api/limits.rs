@@ -48,7 +48,11 @@ impl Held {
             "id": "local-aaaaaaaaaaaaaaaaaaaaaaaaaa", "requestId": "x", "digest": format!("sha256:{}", "0".repeat(64)),
             "mediaType": "image/bmp", "width": 8, "height": 8, "provider": "held", "model": "1",
             "labels": [{ "description": "dot", "score": 0.5 }], "analyzedAt": "2026-11-20T10:00:00Z", "durationMs": 1,
-            "unsupported": ["safe_search"]
+            // The built-in policy's feature as well: an answer that lacks something is not remembered.
+            "safeSearch": {
+                "adult": "VERY_UNLIKELY", "violence": "VERY_UNLIKELY", "racy": "VERY_UNLIKELY",
+                "medical": "VERY_UNLIKELY", "spoof": "VERY_UNLIKELY"
+            }
         }))
     }
 
