@@ -6,13 +6,13 @@
 
 use std::{
     panic::AssertUnwindSafe,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
 use common::{
-    error::{Error, Kind, Result},
+    error::{Error, Kind, Result, internal},
     ports::Identity,
 };
 use futures_util::FutureExt;
@@ -23,7 +23,10 @@ use google_cloud_auth::{
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::{
+    runtime::{Builder, Runtime},
+    time::timeout,
+};
 use url::Url;
 
 /// How long a token may take that is not at hand: two calls to Google.
@@ -33,16 +36,21 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const SPARE: i64 = 30;
 
 /// ID tokens for one detector. They are renewed four minutes early, beside the requests, and kept until then.
-pub struct GoogleIdentity {
+pub struct GoogleIdentity(Arc<Account>);
+
+struct Account {
     audience: String,
     credentials: Value,
+    /// Of its own, for a thread of its own: Google's client reads the machine's root certificates again for every token that it
+    /// fetches, and neither a start nor a request waits for that.
+    runtime: Option<Runtime>,
     current: Mutex<Option<IDTokenCredentials>>,
 }
 
 impl GoogleIdentity {
     /// From the JSON that `gcloud iam workload-identity-pools create-cred-config --aws --service-account=…` writes, for the
-    /// detector at `audience`, of which only scheme, host and port count. Fetches the first token at once, beside the caller;
-    /// needs a tokio runtime.
+    /// detector at `audience`, of which only scheme, host and port count. Builds Google's client and fetches the first token
+    /// at once, beside the caller.
     ///
     /// # Errors
     /// `invalid-request` that says what is wrong with the JSON.
@@ -53,16 +61,26 @@ impl GoogleIdentity {
             _ => return Err(refused("the detector's url does not begin with https")),
         };
         common::http::use_ring();
-        let current = Mutex::new(Some(build(&audience, &credentials)?));
-        Ok(Self { audience, credentials, current })
+        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("google").enable_all().build();
+        let runtime = runtime.map_err(internal)?;
+        let handle = runtime.handle().clone();
+        let account = Arc::new(Account { audience, credentials, runtime: Some(runtime), current: Mutex::new(None) });
+        let early = account.clone();
+        handle.spawn(async move { early.credentials().inspect_err(|error| tracing::error!("{error}")).map(drop) });
+        Ok(Self(account))
     }
+}
 
+impl Account {
     /// The credentials in use, or new ones after a failure.
     fn credentials(&self) -> Result<IDTokenCredentials> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         match &*current {
             Some(credentials) => Ok(credentials.clone()),
-            None => Ok(current.insert(build(&self.audience, &self.credentials)?).clone()),
+            None => {
+                let _beside = self.runtime.as_ref().map(Runtime::enter);
+                Ok(current.insert(build(&self.audience, &self.credentials)?).clone())
+            }
         }
     }
 
@@ -84,20 +102,29 @@ impl GoogleIdentity {
     }
 }
 
+impl Drop for Account {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 #[async_trait]
 impl Identity for GoogleIdentity {
     async fn token(&self) -> Result<SecretString> {
-        let token = self.fetch().await?;
+        let Self(account) = self;
+        let token = account.fetch().await?;
         if seconds_left(&token) >= SPARE {
             return Ok(token.into());
         }
         // A function that was frozen may wake up before the timer that should have renewed the token has noticed.
-        self.forget();
-        let token = self.fetch().await?;
+        account.forget();
+        let token = account.fetch().await?;
         if seconds_left(&token) > 0 {
             return Ok(token.into());
         }
-        self.forget();
+        account.forget();
         Err(Error::new(Kind::Unavailable, "Google's token is over already; check this machine's clock"))
     }
 }
@@ -122,6 +149,11 @@ fn impersonating(credentials_json: &str) -> Result<Value> {
             "it holds imdsv2_session_token_url, which only a virtual machine can answer; create it without \
              --enable-imdsv2",
         ));
+    }
+    for name in ["audience", "subject_token_type", "token_url"] {
+        if !source.get(name).is_some_and(Value::is_string) {
+            return Err(refused(&format!("it holds no {name}")));
+        }
     }
     let environment = source.pointer("/credential_source/environment_id").and_then(Value::as_str).unwrap_or_default();
     if !environment.starts_with("aws") {
@@ -212,7 +244,9 @@ mod tests {
         };
         check(&|json| json["type"] = "service_account".into(), "never ends");
         check(&|json| json["type"] = "authorized_user".into(), "external_account");
+        check(&|json| json["token_url"] = Value::Null, "no token_url");
         check(&|json| json["credential_source"]["imdsv2_session_token_url"] = "http://x".into(), "--enable-imdsv2");
+        check(&|json| json["token_url"] = Value::Null, "no token_url");
         check(&|json| json["credential_source"] = json!({ "file": "/x" }), "--aws");
         let unset = |json: &mut Value| {
             json.as_object_mut().unwrap().remove("service_account_impersonation_url");

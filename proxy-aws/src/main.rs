@@ -10,7 +10,7 @@ use std::{io::Write as _, process::ExitCode};
 use common::{
     error::{Result, internal},
     http::use_ring,
-    log,
+    log, tls,
 };
 use lambda_runtime::{LambdaEvent, service_fn};
 use proxy_aws::clients::Clients;
@@ -38,6 +38,7 @@ async fn run() -> Result<()> {
     let settings = Settings::resolve(&environment())?;
     log::init(log::Format::Json, &settings.log_filter)?;
     use_ring();
+    tls::read_ahead();
     let entry = compose(&settings, &Clients::from_environment().await).await?;
     let handle = service_fn(move |event: LambdaEvent<Box<RawValue>>| {
         let entry = entry.clone();
