@@ -24,24 +24,48 @@ use tests::{Counted, DetectorStandIn, Function, aws_world::World};
 /// The call by which a function asks for its next event.
 const NEXT: &str = "GET /2018-06-01/runtime/invocation/next";
 const DETECT: &str = "POST /v1/detect";
+/// The kernel's clock ticks in `/proc`, on every Linux that Rust runs on.
+const TICKS: f64 = 100.0;
 
-/// Prints all of it.
-pub(crate) fn run(rounds: usize, requests: usize) {
+/// What there is to measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Part {
+    Zip,
+    Start,
+    Warm,
+    Batch,
+    Bill,
+}
+
+/// Prints one part, or all of it.
+pub(crate) fn run(rounds: usize, requests: usize, only: Option<Part>) {
+    let wanted = |part: Part| only.is_none_or(|only| only == part);
     let programs = TempDir::new().unwrap();
     let proxy = unpacked(tests::function_zip(), &programs.path().join("proxy"));
-    let hello = unpacked(tests::hello_zip(), &programs.path().join("hello"));
-    for (name, zip) in [("x86_64", tests::function_zip()), ("arm64", tests::arm64_function_zip())] {
-        println!("lambda: the zip for {name} has {} bytes", std::fs::metadata(zip).unwrap().len());
+    if wanted(Part::Zip) {
+        for (name, zip) in [("x86_64", tests::function_zip()), ("arm64", tests::arm64_function_zip())] {
+            println!("lambda: the zip for {name} has {} bytes", std::fs::metadata(zip).unwrap().len());
+        }
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let detector = DetectorStandIn::start().await;
         detector.always(200, ten_labels());
         let world = World::asking(&detector.url()).await;
-        start::run(&world, &proxy, &hello, rounds).await;
-        warm::run(&world, &proxy, requests).await;
-        batch::run(&world, &proxy).await;
-        bill::run(&world, &proxy).await;
+        if wanted(Part::Start) {
+            let hello = unpacked(tests::hello_zip(), &programs.path().join("hello"));
+            start::run(&world, &proxy, &hello, rounds).await;
+        }
+        if wanted(Part::Warm) {
+            let bare = unpacked(tests::bare_zip(), &programs.path().join("bare"));
+            warm::run(&world, &proxy, &bare, requests).await;
+        }
+        if wanted(Part::Batch) {
+            batch::run(&world, &proxy).await;
+        }
+        if wanted(Part::Bill) {
+            bill::run(&world, &proxy).await;
+        }
     });
 }
 
@@ -102,4 +126,11 @@ impl Timed {
 /// The function's variables, complete as in a deployment, and open to everybody.
 fn env(world: &World) -> Vec<(&'static str, String)> {
     world.env(&[("CROSSLENS_ALLOW_UNAUTHENTICATED", "true")])
+}
+
+/// User and system time of a process.
+fn processor_seconds(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+    (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / TICKS
 }

@@ -81,6 +81,9 @@ enum Command {
         /// Warm requests
         #[arg(long, default_value_t = 400)]
         requests: usize,
+        /// One part of it
+        #[arg(long)]
+        only: Option<lambda::Part>,
     },
     /// The detector in front of a stand-in for Vision: time added, requests a second, images in a call
     Vision {
@@ -129,7 +132,7 @@ fn main() {
         Command::Backfill { objects } => backfill::run(objects),
         Command::Processors { events } => processors::run(events),
         Command::BackfillOne { objects } => backfill::one(objects),
-        Command::Lambda { rounds, requests } => lambda::run(rounds, requests),
+        Command::Lambda { rounds, requests, only } => lambda::run(rounds, requests, only),
         Command::Vision { seconds } => vision::run(seconds),
         Command::Reduce { seconds, rounds } => reduce::run(seconds, rounds),
         Command::ReduceOne { seconds, picture } => reduce::one(seconds, &picture),
@@ -143,7 +146,7 @@ fn main() {
             many::run(100_000);
             backfill::run(1_000_000);
             processors::run(10_000);
-            lambda::run(21, 400);
+            lambda::run(21, 400, None);
             vision::run(10);
             reduce::run(5.0, 5);
             blur::run(5.0, 5);

@@ -124,11 +124,12 @@ pub(crate) async fn attach(
     retries: Retries,
 ) -> Result<Vec<Subscription>> {
     let ledger = Arc::new(composed.local.ledger.clone());
+    let journal = Arc::new(composed.local.journal());
     let mut attached = Vec::new();
     for processor in processors {
         let worker = Worker {
             processor: processor.clone(),
-            journal: ledger.clone(),
+            journal: journal.clone(),
             outbox: ledger.clone(),
             publish: Arc::new(composed.local.topics.clone()),
         };

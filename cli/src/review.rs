@@ -82,7 +82,7 @@ pub(crate) fn reviewing(local: &Local) -> Reviewing {
     let ledger = Arc::new(local.ledger.clone());
     Reviewing {
         cloud: Cloud::Local,
-        journal: ledger.clone(),
+        journal: Arc::new(local.journal()),
         dossiers: ledger.clone(),
         reviews: ledger.clone(),
         outbox: ledger,

@@ -20,7 +20,7 @@ mod downstream;
 pub mod suites;
 
 pub use downstream::{
-    Dossier, Dossiers, Journal, OWN_TAGS, Originals, Phrases, Reviews, Screen, Settlement, Unscreened,
+    Dossier, Dossiers, Journal, OWN_TAGS, Originals, Phrases, Reviews, Screen, Settled, Settlement, Unscreened,
 };
 
 /// Opens an image source.

@@ -27,6 +27,7 @@ use crate::{
     db::{Database, Fault, ms, now_ms},
     owner::Owner,
 };
+pub use journal::TellingJournal;
 use rows::{Row, conclude};
 
 /// Abandoned claims that are remembered.

@@ -19,7 +19,7 @@ use common::{
 };
 
 pub use bucket::{BUCKET, DirectoryBucket, Ignored, OBJECT_CREATED, ObjectCreated, Watch, etag, object};
-pub use ledger::SqliteLedger;
+pub use ledger::{SqliteLedger, TellingJournal};
 pub use topics::{DeadLetter, From, Handle, Message, Replay, Retries, SqliteTopics, Subscription, Tail};
 
 const FILE: &str = "crosslens.db";
@@ -66,6 +66,11 @@ impl Local {
         let bucket = DirectoryBucket::open(dir, limits.max_bytes)?;
         let ledger = SqliteLedger::new(db.clone(), Arc::new(entering.end()));
         Ok(Self { ledger, topics: SqliteTopics::new(db.clone()), bucket, db })
+    }
+
+    /// `Journal`, which publishes on these topics what it settles.
+    pub fn journal(&self) -> TellingJournal {
+        TellingJournal { ledger: self.ledger.clone(), topics: self.topics.clone() }
     }
 
     /// Begins to announce what is put into the bucket on [`OBJECT_CREATED`]. One process does this at a time.

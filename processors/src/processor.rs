@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use common::{
     error::Result,
     event::{Event, Topic},
-    ports::{Journal, Outbox, Publish, Settlement},
+    ports::{Journal, Outbox, Publish, Settled, Settlement},
     tell::tell,
 };
 use metrics::counter;
@@ -70,10 +70,10 @@ impl Worker {
             return Ok(false);
         }
         let settlement = self.processor.process(event).await?;
-        let first = self.journal.settle(name, &event.id, event.image(), &settlement).await?;
-        if first {
+        let settled = self.journal.settle(name, &event.id, event.image(), &settlement).await?;
+        if settled == Settled::Recorded {
             tell(self.publish.as_ref(), self.outbox.as_ref(), &settlement.events).await;
         }
-        Ok(first)
+        Ok(settled != Settled::Before)
     }
 }

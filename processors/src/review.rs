@@ -7,7 +7,7 @@ use common::{
     error::{Error, Kind, Result},
     event::Event,
     moderation::{AuditLine, Moderation, Verdict},
-    ports::{Dossiers, Journal, Outbox, Publish, Reviews, Settlement},
+    ports::{Dossiers, Journal, Outbox, Publish, Reviews, Settled, Settlement},
     request::{Cloud, ImageId},
     tell::tell,
 };
@@ -54,10 +54,13 @@ impl Reviewing {
         let event = Event::moderated(self.cloud, &moderation, Some(&number.to_string()), None);
         let audit = vec![AuditLine::of(&moderation, Timestamp::now())];
         let settlement = Settlement { events: vec![event.clone()], audit, review: None };
-        if !self.journal.settle("review", &event.id, id, &settlement).await? {
-            return Err(Error::new(Kind::Unavailable, "somebody else has decided in this moment; look again"));
+        match self.journal.settle("review", &event.id, id, &settlement).await? {
+            Settled::Before => {
+                return Err(Error::new(Kind::Unavailable, "somebody else has decided in this moment; look again"));
+            }
+            Settled::Recorded => tell(self.publish.as_ref(), self.outbox.as_ref(), &settlement.events).await,
+            Settled::Told => {}
         }
-        tell(self.publish.as_ref(), self.outbox.as_ref(), &settlement.events).await;
         Ok(moderation)
     }
 }

@@ -33,6 +33,12 @@ pub fn hello_zip() -> &'static Path {
     ZIP.get_or_init(|| built("--x86-64", "lambda-x86_64", "hello"))
 }
 
+/// The least that answers a picture with the same calls, built alike.
+pub fn bare_zip() -> &'static Path {
+    static ZIP: OnceLock<PathBuf> = OnceLock::new();
+    ZIP.get_or_init(|| built("--x86-64", "lambda-x86_64", "bare"))
+}
+
 fn built(architecture: &str, folder: &str, program: &str) -> PathBuf {
     let folder = target_dir().join(folder);
     let cargo_lambda = lambda_python().with_file_name("cargo-lambda");

@@ -46,7 +46,7 @@ pub use self::{
     detector_stand_in::{DetectorStandIn, Received},
     events::{Events, Sent},
     files::{cases_dir, target_dir, workspace_root},
-    function_zip::{arm64_function_zip, function_zip, hello_zip},
+    function_zip::{arm64_function_zip, bare_zip, function_zip, hello_zip},
     google_stand_in::{GoogleStandIn, PROVIDER},
     http::{Picture, client, numbered_picture, serve_picture},
     lambda::{Failed, Function},

@@ -7,13 +7,11 @@ use image::{RgbImage, imageops::FilterType};
 use serde_json::{Value, json};
 use tests::aws_world::{World, delivery, failures, notification, schedule};
 
-use super::{DETECT, Timed, spans};
+use super::{DETECT, Timed, processor_seconds, spans};
 
 /// What Vision is taken to need.
 const ANSWER: Duration = Duration::from_millis(400);
 const BATCHES: usize = 3;
-/// The kernel's clock ticks in `/proc`, on every Linux that Rust runs on.
-const TICKS: f64 = 100.0;
 /// The share of a processor that 512 MB have: 1,769 MB are a whole one
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>).
 const SHARE: f64 = 512.0 / 1769.0;
@@ -82,13 +80,6 @@ fn photograph(number: usize) -> Vec<u8> {
         bytes.into_inner()
     });
     [&one[..], &number.to_be_bytes()].concat()
-}
-
-/// User and system time of a process.
-fn processor_seconds(pid: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
-    (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / TICKS
 }
 
 /// The rows of one image while its event waits, by DynamoDB's rule of what a row weighs, and the write units that follow: a

@@ -27,20 +27,37 @@ pub struct Settlement {
     pub review: Option<ReviewItem>,
 }
 
+/// How settling went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// It was done before; nothing has changed.
+    Before,
+    /// It counts, and its events wait in [`super::Outbox`].
+    Recorded,
+    /// It counts, and its events were published with it.
+    Told,
+}
+
 /// What processors have done, once per processor and event.
 ///
 /// # Behavior
-/// - `settle` writes the mark, the events for the outbox, the audit lines and the place on the review list in one
-///   transaction; of any number of calls for one processor and event exactly one counts, and the others change nothing.
-/// - Events of a settlement are in [`super::Outbox`] until they are published.
+/// - `settle` writes the mark, the events, the audit lines and the place on the review list in one transaction; of any number
+///   of calls for one processor and event exactly one counts, and the others change nothing.
+/// - Events of a settlement are in [`super::Outbox`] until they are published, unless they are published in the transaction.
 /// - Erasing an image erases its marks, what is known about it and its place on the review list; audit lines stay.
 #[async_trait]
 pub trait Journal: Send + Sync {
     /// Whether this processor has settled this event.
     async fn is_settled(&self, processor: &str, event_id: &str) -> Result<bool>;
 
-    /// Settles an event about `image`; `false` where that was done before.
-    async fn settle(&self, processor: &str, event_id: &str, image: &ImageId, settlement: &Settlement) -> Result<bool>;
+    /// Settles an event about `image`.
+    async fn settle(
+        &self,
+        processor: &str,
+        event_id: &str,
+        image: &ImageId,
+        settlement: &Settlement,
+    ) -> Result<Settled>;
 }
 
 /// What processors have found out about an image by now.

@@ -7,7 +7,7 @@ use common::{
     error::Result,
     event::{Event, Topic},
     moderation::{AuditLine, ReviewItem},
-    ports::{Dossier, Dossiers, Journal, Phrases, Reviews, Settlement},
+    ports::{Dossier, Dossiers, Journal, Phrases, Reviews, Settled, Settlement},
     request::ImageId,
     translation::{Language, Phrase},
 };
@@ -15,7 +15,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde::de::DeserializeOwned;
 
 use super::SqliteLedger;
-use crate::db::{Fault, now_ms};
+use crate::{
+    db::{Fault, now_ms},
+    topics::{SqliteTopics, append},
+};
 
 #[async_trait]
 impl Journal for SqliteLedger {
@@ -29,41 +32,105 @@ impl Journal for SqliteLedger {
         self.db.read(find).await
     }
 
-    async fn settle(&self, processor: &str, event_id: &str, image: &ImageId, settlement: &Settlement) -> Result<bool> {
-        let (processor, event_id) = (processor.to_owned(), event_id.to_owned());
-        let (image, settlement) = (image.clone(), settlement.clone());
-        let settle = move |connection: &Connection| {
-            let sql = "INSERT INTO settled (processor, event_id, image, at_ms) VALUES (?1, ?2, ?3, ?4)
-                       ON CONFLICT (processor, event_id) DO NOTHING";
-            let values = params![processor, event_id, image.as_str(), now_ms()];
-            if connection.prepare_cached(sql)?.execute(values)? == 0 {
-                return Ok(false);
-            }
-            for event in &settlement.events {
-                remember(connection, event)?;
-            }
-            for line in &settlement.audit {
-                let sql = "INSERT INTO audit (image, body) VALUES (?1, ?2)";
-                connection.prepare_cached(sql)?.execute(params![line.id.as_str(), serde_json::to_string(line)?])?;
-            }
-            if let Some(item) = &settlement.review {
-                let sql = "INSERT OR REPLACE INTO review (image, since_ms, body) VALUES (?1, ?2, ?3)";
-                let values =
-                    params![item.moderation.id.as_str(), item.since.as_millisecond(), serde_json::to_string(item)?];
-                connection.prepare_cached(sql)?.execute(values)?;
-            }
-            Ok(true)
-        };
-        self.db.write(settle).await
+    async fn settle(
+        &self,
+        processor: &str,
+        event_id: &str,
+        image: &ImageId,
+        settlement: &Settlement,
+    ) -> Result<Settled> {
+        let settle = settling(processor, event_id, image, settlement, wait);
+        Ok(if self.db.write(settle).await? { Settled::Recorded } else { Settled::Before })
     }
 }
 
-/// Puts an event into the outbox, and keeps it as the newest of its kind about its image.
-fn remember(connection: &Connection, event: &Event) -> Result<(), Fault> {
-    let (image, body) = (event.image().as_str(), serde_json::to_string(event)?);
+/// A journal that publishes on this machine's topics what it settles, in the same transaction.
+#[derive(Clone)]
+#[allow(missing_docs)]
+pub struct TellingJournal {
+    pub ledger: SqliteLedger,
+    pub topics: SqliteTopics,
+}
+
+#[async_trait]
+impl Journal for TellingJournal {
+    async fn is_settled(&self, processor: &str, event_id: &str) -> Result<bool> {
+        self.ledger.is_settled(processor, event_id).await
+    }
+
+    async fn settle(
+        &self,
+        processor: &str,
+        event_id: &str,
+        image: &ImageId,
+        settlement: &Settlement,
+    ) -> Result<Settled> {
+        let settle = settling(processor, event_id, image, settlement, publish);
+        if !self.ledger.db.write(settle).await? {
+            return Ok(Settled::Before);
+        }
+        if !settlement.events.is_empty() {
+            self.topics.wake();
+        }
+        Ok(Settled::Told)
+    }
+}
+
+/// Where a settlement's events go.
+type Sending = fn(&Connection, &Event) -> Result<(), Fault>;
+
+/// The transaction of a settlement; `false` where there was one before.
+fn settling(
+    processor: &str,
+    event_id: &str,
+    image: &ImageId,
+    settlement: &Settlement,
+    send: Sending,
+) -> impl FnOnce(&Connection) -> Result<bool, Fault> + Send + 'static {
+    let (processor, event_id) = (processor.to_owned(), event_id.to_owned());
+    let (image, settlement) = (image.clone(), settlement.clone());
+    move |connection| {
+        let sql = "INSERT INTO settled (processor, event_id, image, at_ms) VALUES (?1, ?2, ?3, ?4)
+                   ON CONFLICT (processor, event_id) DO NOTHING";
+        let values = params![processor, event_id, image.as_str(), now_ms()];
+        if connection.prepare_cached(sql)?.execute(values)? == 0 {
+            return Ok(false);
+        }
+        for event in &settlement.events {
+            send(connection, event)?;
+            remember(connection, event)?;
+        }
+        for line in &settlement.audit {
+            let sql = "INSERT INTO audit (image, body) VALUES (?1, ?2)";
+            connection.prepare_cached(sql)?.execute(params![line.id.as_str(), serde_json::to_string(line)?])?;
+        }
+        if let Some(item) = &settlement.review {
+            let sql = "INSERT OR REPLACE INTO review (image, since_ms, body) VALUES (?1, ?2, ?3)";
+            let values =
+                params![item.moderation.id.as_str(), item.since.as_millisecond(), serde_json::to_string(item)?];
+            connection.prepare_cached(sql)?.execute(values)?;
+        }
+        Ok(true)
+    }
+}
+
+/// Into the outbox.
+fn wait(connection: &Connection, event: &Event) -> Result<(), Fault> {
     let sql = "INSERT INTO outbox (event_id, request, recorded_ms, body) VALUES (?1, ?2, ?3, ?4)
                ON CONFLICT (event_id) DO NOTHING";
-    connection.prepare_cached(sql)?.execute(params![event.id, image, now_ms(), body])?;
+    let values = params![event.id, event.image().as_str(), now_ms(), serde_json::to_string(event)?];
+    connection.prepare_cached(sql)?.execute(values)?;
+    Ok(())
+}
+
+/// On its topic.
+fn publish(connection: &Connection, event: &Event) -> Result<(), Fault> {
+    append(connection, event.topic().name(), &event.id, &serde_json::to_string(event)?)
+}
+
+/// Keeps an event as the newest of its kind about its image.
+fn remember(connection: &Connection, event: &Event) -> Result<(), Fault> {
+    let image = event.image().as_str();
     let sql = "INSERT OR REPLACE INTO fact (image, kind, at_ms, body) VALUES (?1, ?2, ?3, ?4)";
     let data = serde_json::to_string(&event.data)?;
     connection.prepare_cached(sql)?.execute(params![image, event.topic().kind(), now_ms(), data])?;

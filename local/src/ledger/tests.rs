@@ -1,8 +1,11 @@
 //! The ledger by the suites of its ports, and what only this one does: owners, purging, full disks.
 
 use common::{
+    error::{Error, Kind},
+    event::{Event, Failure},
     intake::Limits,
-    ports::{Archive, suites},
+    ports::{Archive, Journal, Settled, Settlement, suites},
+    request::Cloud,
 };
 
 use super::*;
@@ -24,6 +27,23 @@ async fn behaves_as_every_ledger() {
     suites::erase(ledger.as_ref()).await;
     suites::journal(ledger.clone()).await;
     suites::reviews(ledger.as_ref()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_telling_journal_publishes_with_the_mark_and_only_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let local = Local::open_shared(dir.path(), &Limits::default()).unwrap();
+    let (journal, id): (_, ImageId) = (local.journal(), format!("local-{}", "a".repeat(26)).parse().unwrap());
+    let failure = Failure::new(&id, None, &Error::new(Kind::UndecodableImage, "no picture"));
+    let told = Event::failed(Cloud::Local, &failure, None);
+    let settlement = Settlement { events: vec![told.clone()], ..Settlement::default() };
+    for settled in [Settled::Told, Settled::Before] {
+        assert_eq!(journal.settle("one", &format!("{id}:labelled"), &id, &settlement).await.unwrap(), settled);
+    }
+    assert_eq!(local.ledger.unpublished(Duration::ZERO, 10).await.unwrap(), [], "it would be told again");
+    let mut tail = local.topics.tail(&[], crate::From::Start).await.unwrap();
+    assert_eq!(tail.next().await.unwrap().parse::<Event>().unwrap(), told);
+    assert_eq!(tail.try_next().await.unwrap(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

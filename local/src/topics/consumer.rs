@@ -170,7 +170,8 @@ impl Consumer {
             }
             let full = under_way.len() >= self.concurrency;
             tokio::select! {
-                Some(_) = under_way.join_next() => {}
+                // Deliveries end in groups, since their ends are written in one transaction: so their successors are taken.
+                Some(_) = under_way.join_next() => while under_way.try_join_next().is_some() {},
                 _ = timeout(POLL, news.changed()), if !full => {}
                 _ = self.stopped.wait_for(|stopped| *stopped) => break,
             }

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 use common::{
     error::{Error, Kind, Result},
     event::{Event, Topic},
-    ports::{Dossier, Dossiers, Journal, Settlement},
+    ports::{Dossier, Dossiers, Journal, Settled, Settlement},
     request::ImageId,
 };
 
@@ -34,7 +34,13 @@ impl Journal for DynamoLedger {
         Ok(self.table.get(&Key::mark(processor, event_id)).await?.is_some())
     }
 
-    async fn settle(&self, processor: &str, event_id: &str, image: &ImageId, settlement: &Settlement) -> Result<bool> {
+    async fn settle(
+        &self,
+        processor: &str,
+        event_id: &str,
+        image: &ImageId,
+        settlement: &Settlement,
+    ) -> Result<Settled> {
         let until = (now_ms() / 1000).saturating_add(MARK_DAYS * DAY).saturating_add(GRACE);
         let mark = Change::of(Key::mark(processor, event_id))
             .set(TTL, number(until))
@@ -47,8 +53,8 @@ impl Journal for DynamoLedger {
             writes.extend(self.facts(image, settlement).await?);
             writes.extend(self.traces(processor, event_id, settlement)?);
             match self.table.transact(writes).await? {
-                Transacted::Yes => return Ok(true),
-                Transacted::No(_) => return Ok(false),
+                Transacted::Yes => return Ok(Settled::Recorded),
+                Transacted::No(_) => return Ok(Settled::Before),
                 Transacted::Again(error) => last = Some(error),
             }
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use common::{
     moderation::{AuditLine, FailRule, Moderation, ReviewItem, Verdict},
-    ports::{Dossier, Dossiers as _, Journal as _, Phrases as _, Reviews as _, Settlement},
+    ports::{Dossier, Dossiers as _, Journal as _, Phrases as _, Reviews as _, Settled, Settlement},
     translation::Phrase,
 };
 use jiff::Timestamp;
@@ -58,7 +58,7 @@ async fn an_event_costs_a_processor_two_reads_and_two_writes() {
     let ledger = ledger(&counted.url(), "ledger").await.with_retention(HOUR);
     let settlement = decided(1, Verdict::Allow, None);
     assert!(!ledger.is_settled("moderation", &labelled(1)).await.unwrap());
-    assert!(ledger.settle("moderation", &labelled(1), &id(1), &settlement).await.unwrap());
+    assert_eq!(ledger.settle("moderation", &labelled(1), &id(1), &settlement).await.unwrap(), Settled::Recorded);
     ledger.published(&settlement.events[0].id).await.unwrap();
     let calls = ["GetItem", "GetItem", "TransactWriteItems", "DeleteItem"];
     assert_eq!(counted.all(), calls.map(|call| format!("DynamoDB_20120810.{call}")));
@@ -67,7 +67,7 @@ async fn an_event_costs_a_processor_two_reads_and_two_writes() {
     counted.reset();
     assert!(ledger.is_settled("moderation", &labelled(1)).await.unwrap());
     assert_eq!(counted.all(), [GET]);
-    assert!(!ledger.settle("moderation", &labelled(1), &id(1), &settlement).await.unwrap());
+    assert_eq!(ledger.settle("moderation", &labelled(1), &id(1), &settlement).await.unwrap(), Settled::Before);
     assert_eq!(ledger.outbox_age().await.unwrap(), None, "it is not published anew");
 }
 
@@ -102,7 +102,10 @@ async fn a_lost_answer_settles_once() {
     let ledger = ledger(&counted.url(), "ledger").await;
     counted.lose_next(TRANSACT, 1);
     // The SDK repeats the call under the same token: it counts, and it counts once.
-    assert!(ledger.settle("moderation", &labelled(1), &id(1), &decided(1, Verdict::Review, None)).await.unwrap());
+    assert_eq!(
+        ledger.settle("moderation", &labelled(1), &id(1), &decided(1, Verdict::Review, None)).await.unwrap(),
+        Settled::Recorded
+    );
     assert_eq!(counted.calls(TRANSACT), 2);
     assert_eq!((waiting(&ledger).await, ledger.audit(&id(1), 10).await.unwrap().len()), (vec![id(1)], 1));
 }
@@ -124,7 +127,7 @@ async fn who_decides_while_another_decides_leaves_one_place_on_the_review_list()
     ledger.settle("moderation", &labelled(1), &id(1), &decided(1, Verdict::Review, None)).await.unwrap();
     assert_eq!(waiting(&ledger).await, [id(1)]);
     counted.release();
-    assert!(allowing.await.unwrap());
+    assert_eq!(allowing.await.unwrap(), Settled::Recorded);
     assert_eq!(counted.calls(TRANSACT), 2, "it has looked again");
     assert_eq!(waiting(&ledger).await, []);
     let verdict = ledger.dossier(&id(1)).await.unwrap().moderation.unwrap().verdict;

@@ -7,7 +7,7 @@ use common::{
     event::Event,
     image::{Digest, MediaType},
     moderation::{AuditLine, FailRule, Moderation, ReviewItem, Verdict},
-    ports::{Journal as _, Ledger as _, Outcome, Settlement},
+    ports::{Journal as _, Ledger as _, Outcome, Settled, Settlement},
     request::{Cloud, ImageId, ObjectRef, Query},
 };
 use futures_util::future::join_all;
@@ -84,7 +84,7 @@ async fn known(world: &World, n: u32, verdict: Verdict) -> Known {
         audit: vec![AuditLine::of(&moderation, since)],
         review: (verdict == Verdict::Review).then_some(ReviewItem { moderation, since }),
     };
-    assert!(ledger.settle("moderation", &labelled.id, &id, &settlement).await.unwrap());
+    assert_eq!(ledger.settle("moderation", &labelled.id, &id, &settlement).await.unwrap(), Settled::Recorded);
     Known { id, key, labelled, moderated }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     analysis::Feature,
     event::{Event, Payload},
     moderation::Verdict,
-    ports::{Dossier, Dossiers, Erase, Journal, Ledger, Outbox, Reviews, Settlement},
+    ports::{Dossier, Dossiers, Erase, Journal, Ledger, Outbox, Reviews, Settled, Settlement},
     request::{Cloud, ImageId},
     translation::Translations,
 };
@@ -38,13 +38,14 @@ async fn one_of_many_settles<L: Journal + Outbox + Reviews + 'static>(ledger: &A
         tasks.spawn(async move { ledger.settle("first", &event_id, &id, &settlement).await });
     }
     // One that could not be told apart from the others may be sent away to come back.
-    let counted = tasks.join_all().await.into_iter().filter(|settled| matches!(settled, Ok(true))).count();
+    let counted = tasks.join_all().await.into_iter().filter(|settled| matches!(settled, Ok(Settled::Recorded))).count();
     assert_eq!(counted, 1, "of many that settle one event, one counts");
     assert!(ledger.is_settled("first", &event_id).await.unwrap());
     assert!(!ledger.is_settled("second", &event_id).await.unwrap(), "each processor has its own marks");
     assert!(!ledger.is_settled("first", &format!("{id}:failed")).await.unwrap());
     assert_eq!(ledger.audit(&id, 10).await.unwrap().len(), 1, "one line, however often it was settled");
-    assert!(ledger.settle("second", &event_id, &id, &Settlement::default()).await.unwrap());
+    let other = ledger.settle("second", &event_id, &id, &Settlement::default()).await.unwrap();
+    assert_eq!(other, Settled::Recorded);
     assert_eq!(waiting(ledger.as_ref(), &id).await.len(), 1);
 }
 

@@ -3,7 +3,7 @@
 use super::samples::{decided, id, moderation};
 use crate::{
     moderation::Verdict,
-    ports::{Journal, Reviews},
+    ports::{Journal, Reviews, Settled},
     request::ImageId,
 };
 
@@ -23,7 +23,7 @@ pub async fn reviews<L: Journal + Reviews>(ledger: &L) {
     let allowed = moderation(&ids[1], Verdict::Allow);
     let settlement = decided(&allowed, Some("2"));
     let event_id = settlement.events[0].id.clone();
-    for again in [true, false] {
+    for again in [Settled::Recorded, Settled::Before] {
         assert_eq!(ledger.settle("review", &event_id, &ids[1], &settlement).await.unwrap(), again);
     }
     assert_eq!(ours(ledger, &ids).await, [ids[0].clone(), ids[2].clone(), ids[3].clone()]);
