@@ -28,7 +28,7 @@ pub(crate) use notify::{Sns, Webhooks};
 pub(crate) use processing::Translating;
 #[cfg(feature = "aws")]
 use values::text;
-use values::{DAY, SECOND, duration, http_url, log_format};
+use values::{SECOND, days, duration, http_url, log_format};
 
 /// What every command understands. Each may stand in the environment as `CROSSLENS_NAME`, or in `crosslens.toml`.
 #[derive(Debug, Default, Clone, Args)]
@@ -108,6 +108,8 @@ pub(crate) struct Settings {
     pub(crate) vision: detector_gcp::vision::VisionSettings,
     #[cfg(feature = "aws")]
     pub(crate) stack: Stack,
+    /// How long what is recorded is kept; `None` for good.
+    pub(crate) retention: Option<Duration>,
     pub(crate) log_filter: String,
     pub(crate) log_format: common::log::Format,
 }
@@ -241,6 +243,7 @@ impl Settings {
                 backfill_queue: layers.one("backfill_queue", None, text),
                 dead_letters: layers.many("dead_letters", &[], text),
             },
+            retention: layers.one("retention", None, days),
             log_filter: layers.environment.get("RUST_LOG").cloned().unwrap_or_else(|| "info".to_owned()),
             log_format: layers.one("log", None, log_format).unwrap_or_default(),
         }
@@ -265,7 +268,6 @@ impl UpSettings {
         let guarded = loopback && matches!(callers, Callers::Anybody);
         let seconds = |text: &str| duration(text, SECOND);
         let milliseconds = |text: &str| number::<u64>(text).map(Duration::from_millis);
-        let days = |text: &str| duration(text, DAY);
         let settings = Self {
             listen,
             guard: if guarded { Guard::Loopback } else { Guard::Off },
@@ -274,7 +276,10 @@ impl UpSettings {
             queue: layers.one("queue", up.queue.as_deref(), number).unwrap_or(256),
             deadline: layers.one("deadline", up.deadline.as_deref(), seconds).unwrap_or(SECOND * 30),
             head_timeout: layers.one("head_timeout", up.head_timeout.as_deref(), seconds).unwrap_or(SECOND * 30),
-            retention: layers.one("retention", up.retention.as_deref(), days),
+            retention: match &up.retention {
+                Some(flag) => layers.one("retention", Some(flag), days),
+                None => common.retention,
+            },
             translating: Translating::read(&mut layers, &up.processing),
             webhooks: Webhooks::read(&mut layers, &up.notify),
             sns: Sns::read(&mut layers, &up.notify),

@@ -17,7 +17,12 @@ impl LackingArgs {
     /// Says how to build it.
     pub(crate) fn refuse(self) -> Result<ExitCode> {
         drop(self.any);
-        let message = "this build does not know AWS; build it with `cargo build --release --features aws`";
-        Err(Error::new(Kind::InvalidRequest, message))
+        Err(aws())
     }
+}
+
+/// What is lacking, and how to get it.
+pub(crate) fn aws() -> Error {
+    let message = "this build does not know AWS; build it with `cargo build --release --features aws`";
+    Error::new(Kind::InvalidRequest, message)
 }

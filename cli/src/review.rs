@@ -1,4 +1,5 @@
-//! `crosslens review`: what waits for a person, and that person's decisions. Works beside a running `up`, and without one.
+//! `crosslens review`: what waits for a person, and that person's decisions. Works beside a running `up`, and without one; and
+//! on the table of a stack on AWS.
 
 use std::{process::ExitCode, sync::Arc};
 
@@ -6,7 +7,6 @@ use clap::{Args, Subcommand};
 use common::{
     error::{Error, Kind, Result, internal},
     moderation::{AuditLine, Moderation, ReviewItem, Verdict},
-    ports::{Dossiers, Reviews},
     request::{Cloud, ImageId},
     settings::Environment,
 };
@@ -25,6 +25,9 @@ const LOG: usize = 50;
 /// Images that wait for a person.
 #[derive(Debug, Args)]
 pub(crate) struct ReviewArgs {
+    /// Works off the list of the stack on AWS whose table CROSSLENS_TABLE names, in place of this folder's
+    #[arg(long, global = true)]
+    aws: bool,
     #[command(subcommand)]
     command: Review,
 }
@@ -66,14 +69,15 @@ struct Decision {
     reviewer: Option<String>,
 }
 
-/// Runs one of them on the data folder.
+/// Runs one of them.
 pub(crate) async fn run(args: ReviewArgs, settings: &Settings, environment: &Environment) -> Result<ExitCode> {
-    let local = Local::open_existing(&settings.data)?;
+    let reviewing =
+        if args.aws { deployed(settings).await? } else { reviewing(&Local::open_existing(&settings.data)?) };
     match args.command {
-        Review::List { limit, json } => list(&local, limit, json).await,
-        Review::Show { id, json } => show(&local, &id, json).await,
-        Review::Approve(decision) => decide(&local, &decision, Verdict::Allow, environment).await,
-        Review::Reject(decision) => decide(&local, &decision, Verdict::Reject, environment).await,
+        Review::List { limit, json } => list(&reviewing, limit, json).await,
+        Review::Show { id, json } => show(&reviewing, &id, json).await,
+        Review::Approve(decision) => decide(&reviewing, &decision, Verdict::Allow, environment).await,
+        Review::Reject(decision) => decide(&reviewing, &decision, Verdict::Reject, environment).await,
     }
 }
 
@@ -86,12 +90,38 @@ pub(crate) fn reviewing(local: &Local) -> Reviewing {
         dossiers: ledger.clone(),
         reviews: ledger.clone(),
         outbox: ledger,
-        publish: Arc::new(local.topics.clone()),
+        publish: Some(Arc::new(local.topics.clone())),
     }
 }
 
-async fn list(local: &Local, limit: usize, json: bool) -> Result<ExitCode> {
-    for item in local.ledger.waiting(limit).await? {
+/// Takes decisions down in a deployment's table; its sweep tells them within a minute or two.
+#[cfg(feature = "aws")]
+async fn deployed(settings: &Settings) -> Result<Reviewing> {
+    let missing = || Error::new(Kind::InvalidRequest, "name the stack's table with CROSSLENS_TABLE");
+    let table = settings.stack.table.clone().ok_or_else(missing)?;
+    let clients = proxy_aws::clients::Clients::from_environment().await;
+    let mut ledger = proxy_aws::dynamodb::DynamoLedger::new(clients.dynamodb, table);
+    if let Some(retention) = settings.retention {
+        ledger = ledger.with_retention(retention);
+    }
+    let ledger = Arc::new(ledger);
+    Ok(Reviewing {
+        cloud: Cloud::Aws,
+        journal: ledger.clone(),
+        dossiers: ledger.clone(),
+        reviews: ledger.clone(),
+        outbox: ledger,
+        publish: None,
+    })
+}
+
+#[cfg(not(feature = "aws"))]
+async fn deployed(_: &Settings) -> Result<Reviewing> {
+    Err(crate::lacking::aws())
+}
+
+async fn list(reviewing: &Reviewing, limit: usize, json: bool) -> Result<ExitCode> {
+    for item in reviewing.reviews.waiting(limit).await? {
         let line = if json { serde_json::to_string(&item).map_err(internal)? } else { line(&item) };
         if print(&line)?.is_break() {
             break;
@@ -111,10 +141,10 @@ fn because(moderation: &Moderation) -> String {
     words.join("; ")
 }
 
-async fn show(local: &Local, id: &ImageId, json: bool) -> Result<ExitCode> {
-    let moderation = local.ledger.dossier(id).await?.moderation;
+async fn show(reviewing: &Reviewing, id: &ImageId, json: bool) -> Result<ExitCode> {
+    let moderation = reviewing.dossiers.dossier(id).await?.moderation;
     let moderation = moderation.ok_or_else(|| Error::new(Kind::NotFound, "moderation knows nothing of this image"))?;
-    let log = local.ledger.audit(id, LOG).await?;
+    let log = reviewing.reviews.audit(id, LOG).await?;
     if json {
         let _ = print(&json!({ "moderation": moderation, "audit": log }).to_string())?;
         return Ok(ExitCode::SUCCESS);
@@ -138,12 +168,17 @@ fn logged(line: &AuditLine) -> String {
     format!("{:.0} {} by {}: {why}", line.at, line.verdict.name(), line.by)
 }
 
-async fn decide(local: &Local, decision: &Decision, verdict: Verdict, environment: &Environment) -> Result<ExitCode> {
+async fn decide(
+    reviewing: &Reviewing,
+    decision: &Decision,
+    verdict: Verdict,
+    environment: &Environment,
+) -> Result<ExitCode> {
     let user = || environment.get("USER").or_else(|| environment.get("USERNAME")).cloned();
     let reviewer = decision.reviewer.clone().or_else(user).ok_or_else(|| {
         Error::new(Kind::InvalidRequest, "who decides? say --reviewer NAME; it stands in the audit log")
     })?;
-    let moderation = reviewing(local).decide(&decision.id, verdict, &reviewer, &decision.reason).await?;
+    let moderation = reviewing.decide(&decision.id, verdict, &reviewer, &decision.reason).await?;
     let _ = print(&printable(&format!("{} {} by {reviewer}", moderation.id, moderation.verdict.name())))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -112,7 +112,7 @@ pub enum Payload {
 pub struct Event {
     /// Always `1.0`.
     pub specversion: String,
-    /// `id:kind`, or `id:kind.N` for a later one of the same kind; the same for every delivery of the same event.
+    /// `id:kind`, or `id:kind-N` for a later one of the same kind; the same for every delivery of the same event.
     pub id: String,
     /// The CloudEvents type, as in `dev.crosslens.image.labelled.v1`.
     pub r#type: String,
@@ -149,7 +149,7 @@ impl Event {
         let payload = Payload::Moderated(Box::new(moderation.clone()));
         let mut event = Self::new(cloud, Topic::ImageModerated, &moderation.id, traceparent, payload);
         if let Some(again) = again {
-            event.id = format!("{}.{again}", event.id);
+            event.id = format!("{}-{again}", event.id);
         }
         event
     }

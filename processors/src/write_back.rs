@@ -19,7 +19,7 @@ use common::{
     request::{ImageId, ImageSource, ObjectRef},
 };
 use serde_json::json;
-use tracing::info;
+use tracing::{error, info};
 
 use crate::Processor;
 
@@ -131,7 +131,11 @@ impl WriteBack {
         let Some(moderation) = moderation.as_ref().filter(|_| decided) else { return Ok(()) };
         match self.originals.tag(object, &tags(analysis.as_deref(), moderation)).await {
             // Deleted meanwhile: nobody sees it any more.
-            Err(error) if error.is_permanent() => info!(image.id = %id, %error, "not tagged"),
+            Err(error) if error.kind() == Kind::SourceNotFound => info!(image.id = %id, "gone, not tagged"),
+            Err(error) if error.is_permanent() => {
+                // The sidecar says it all the same, and a bucket whose policy goes by the tag shows nothing without it.
+                error!(image.id = %id, %error, cause = error.causes(), "cannot tag the object; check this function's rights");
+            }
             tagged => tagged?,
         }
         if moderation.verdict.holds() {

@@ -3,6 +3,7 @@
 mod faults;
 mod journal;
 mod races;
+mod review;
 
 use std::{sync::Arc, time::Duration};
 

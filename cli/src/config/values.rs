@@ -21,6 +21,11 @@ pub(super) fn duration(text: &str, unit: Duration) -> Result<Duration, String> {
     positive.ok_or_else(|| "must be longer than no time".to_owned())
 }
 
+/// A whole number counts days.
+pub(super) fn days(text: &str) -> Result<Duration, String> {
+    duration(text, DAY)
+}
+
 pub(super) fn http_url(text: &str) -> Result<Url, String> {
     let url: Url = text.parse().map_err(|error| format!("{error}"))?;
     if matches!(url.scheme(), "http" | "https") { Ok(url) } else { Err("write http:// or https://".to_owned()) }

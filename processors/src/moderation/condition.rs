@@ -1,7 +1,7 @@
 //! When a condition of a rule holds: yes, no, or nobody can tell. What is not known is never taken for "no".
 
 use common::analysis::{Feature, Findings, Label, Likelihood, SafeSearch};
-use regex::Regex;
+use regex::{Regex, RegexSet};
 
 /// Something that a rule asks of an image.
 #[derive(Debug)]
@@ -64,6 +64,26 @@ pub(super) const LIKELIHOODS: [(&str, Likelihood); 5] = [
     ("VERY_LIKELY", Likelihood::VeryLikely),
 ];
 
+/// What conditions look at.
+pub(super) struct Seen<'a> {
+    pub(super) findings: &'a Findings,
+    /// The labels that at least one of the policy's patterns is found in: most labels are passed over once for all patterns.
+    matched: Vec<&'a Label>,
+}
+
+impl<'a> Seen<'a> {
+    /// What was found, before these patterns for labels; `None` where they are not known together.
+    pub(super) fn of(findings: &'a Findings, patterns: Option<&RegexSet>) -> Self {
+        let labels = findings.labels.iter().flatten();
+        let matched = match patterns {
+            Some(patterns) if patterns.is_empty() => Vec::new(),
+            Some(patterns) => labels.filter(|label| patterns.is_match(&label.description)).collect(),
+            None => labels.collect(),
+        };
+        Self { findings, matched }
+    }
+}
+
 impl Condition {
     /// What has to be known of an image.
     pub(super) const fn feature(&self) -> Feature {
@@ -84,7 +104,8 @@ impl Condition {
     }
 
     /// Whether it holds; `None` where that cannot be told.
-    pub(super) fn holds(&self, findings: &Findings) -> Option<bool> {
+    pub(super) fn holds(&self, seen: &Seen<'_>) -> Option<bool> {
+        let findings = seen.findings;
         let held = match self {
             Condition::SafeSearch { category, at_least } => {
                 match findings.safe_search.as_ref().map(|safe| category.of(safe)) {
@@ -92,7 +113,7 @@ impl Condition {
                     Some(likelihood) => likelihood >= *at_least,
                 }
             }
-            Condition::Label { .. } | Condition::LabelMatches { .. } => self.label(findings).is_some(),
+            Condition::Label { .. } | Condition::LabelMatches { .. } => self.label(seen).is_some(),
             Condition::Faces(least) => findings.faces.as_ref().is_some_and(|faces| faces.len() >= *least),
             Condition::TextMatches(pattern) => {
                 findings.text.as_ref().is_some_and(|text| pattern.is_match(&text.content))
@@ -107,9 +128,9 @@ impl Condition {
     }
 
     /// What it looked at, for a person: never recognised text, never whose face it is.
-    pub(super) fn because(&self, findings: &Findings) -> String {
-        let feature = self.feature();
-        if self.holds(findings).is_none() {
+    pub(super) fn because(&self, seen: &Seen<'_>) -> String {
+        let (feature, findings) = (self.feature(), seen.findings);
+        if self.holds(seen).is_none() {
             return match (self, &findings.safe_search) {
                 (Condition::SafeSearch { category, .. }, Some(_)) => format!("{} is UNKNOWN", category.name()),
                 _ if findings.pending.contains(&feature) => format!("{} is not there yet", feature.name()),
@@ -124,11 +145,11 @@ impl Condition {
                     LIKELIHOODS.iter().find(|(_, known)| Some(*known) == likelihood).map_or("", |(word, _)| word);
                 format!("{} is {word}", category.name())
             }
-            Condition::Label { name, score } => match self.label(findings) {
+            Condition::Label { name, score } => match self.label(seen) {
                 Some(label) => format!("label {} {:.2}", label.description, label.score),
                 None => format!("no label {name} of {score} or more"),
             },
-            Condition::LabelMatches { pattern, score } => match self.label(findings) {
+            Condition::LabelMatches { pattern, score } => match self.label(seen) {
                 Some(label) => format!("label {} {:.2}", label.description, label.score),
                 None => format!("no label like {pattern} of {score} or more"),
             },
@@ -137,25 +158,28 @@ impl Condition {
                 count => format!("{count} faces"),
             },
             Condition::TextMatches(pattern) => {
-                let found = if self.holds(findings) == Some(true) { "is" } else { "is not" };
+                let found = if self.holds(seen) == Some(true) { "is" } else { "is not" };
                 format!("{pattern} {found} in the text")
             }
             Condition::Celebrity { .. } => {
-                let there = if self.holds(findings) == Some(true) { "is" } else { "is not" };
+                let there = if self.holds(seen) == Some(true) { "is" } else { "is not" };
                 format!("the celebrity of the rule {there} there")
             }
         }
     }
 
-    fn label<'a>(&self, findings: &'a Findings) -> Option<&'a Label> {
-        let mut labels = findings.labels.iter().flatten();
-        labels.find(|label| match self {
-            Condition::Label { name, score } => reaches(label.score, *score) && same(name, &label.description),
-            Condition::LabelMatches { pattern, score } => {
-                reaches(label.score, *score) && pattern.is_match(&label.description)
+    fn label<'a>(&self, seen: &Seen<'a>) -> Option<&'a Label> {
+        match self {
+            Condition::Label { name, score } => {
+                let mut labels = seen.findings.labels.iter().flatten();
+                labels.find(|label| reaches(label.score, *score) && same(name, &label.description))
             }
-            _ => false,
-        })
+            Condition::LabelMatches { pattern, score } => {
+                let is_like = |label: &&&Label| reaches(label.score, *score) && pattern.is_match(&label.description);
+                seen.matched.iter().find(is_like).copied()
+            }
+            _ => None,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use common::{
 };
 
 use super::{
-    condition::{Condition, told},
+    condition::{Condition, Seen, told},
     policy::{Policy, Rule},
 };
 
@@ -32,8 +32,9 @@ impl Policy {
         let mut certain: Option<&Rule> = None;
         let mut unclear: Option<&Rule> = None;
         let (mut evidence, mut blurring) = (Vec::new(), Vec::new());
+        let seen = Seen::of(findings, self.label_patterns.as_ref());
         for rule in &self.rules {
-            let holds = rule.holds(findings);
+            let holds = rule.holds(&seen);
             let strictest = match holds {
                 Some(false) => continue,
                 Some(true) => &mut certain,
@@ -46,7 +47,7 @@ impl Policy {
             if holds == Some(true) && rule.action == Verdict::Blur {
                 blurring.push(rule);
             }
-            evidence.push(rule.evidence(holds, findings));
+            evidence.push(rule.evidence(holds, &seen));
         }
         let held = certain.map_or(Verdict::Allow, |rule| rule.action);
         let (verdict, rule) = match unclear.filter(|rule| rule.action > held) {
@@ -59,22 +60,23 @@ impl Policy {
 
     /// What every rule saw, those that do not apply included, in their order.
     pub fn explain(&self, findings: &Findings) -> Vec<Evidence> {
-        self.rules.iter().map(|rule| rule.evidence(rule.holds(findings), findings)).collect()
+        let seen = Seen::of(findings, self.label_patterns.as_ref());
+        self.rules.iter().map(|rule| rule.evidence(rule.holds(&seen), &seen)).collect()
     }
 }
 
 impl Rule {
-    fn holds(&self, findings: &Findings) -> Option<bool> {
-        let any = self.any.iter().map(|condition| condition.holds(findings)).fold(Some(self.any.is_empty()), or);
-        let all = self.all.iter().map(|condition| condition.holds(findings)).fold(Some(true), and);
+    fn holds(&self, seen: &Seen<'_>) -> Option<bool> {
+        let any = self.any.iter().map(|condition| condition.holds(seen)).fold(Some(self.any.is_empty()), or);
+        let all = self.all.iter().map(|condition| condition.holds(seen)).fold(Some(true), and);
         and(any, all)
     }
 
     /// Those of its conditions that speak for how it came out.
-    fn evidence(&self, holds: Option<bool>, findings: &Findings) -> Evidence {
-        let telling = |condition: &&Condition| condition.holds(findings) == holds;
+    fn evidence(&self, holds: Option<bool>, seen: &Seen<'_>) -> Evidence {
+        let telling = |condition: &&Condition| condition.holds(seen) == holds;
         let reasons: Vec<String> =
-            self.any.iter().chain(&self.all).filter(telling).map(|condition| condition.because(findings)).collect();
+            self.any.iter().chain(&self.all).filter(telling).map(|condition| condition.because(seen)).collect();
         Evidence { rule: self.name.clone(), action: self.action, holds, because: reasons.join("; ") }
     }
 }

@@ -36,6 +36,7 @@ use common::{
     image::Digest,
     moderation::{FailRule, Verdict},
 };
+use regex::RegexSet;
 
 use super::{condition::Condition, read};
 
@@ -48,6 +49,8 @@ pub struct Policy {
     pub(super) version: String,
     pub(super) rules: Vec<Rule>,
     pub(super) features: Features,
+    /// All patterns for labels; `None` where they are too large together, and each is looked for by itself.
+    pub(super) label_patterns: Option<RegexSet>,
     pub(super) fails: FailRule,
     pub(super) review_undecided: bool,
     pub(super) deny: HashSet<Digest>,

@@ -62,8 +62,8 @@ pub(super) fn policy(text: &str) -> Result<Policy> {
     let conditions = rules.iter().flat_map(|rule| rule.any.iter().chain(&rule.all)).map(Condition::feature);
     let places = rules.iter().flat_map(|rule| rule.regions.iter().copied());
     let features = Features::new(conditions.chain(places))?;
-    let version = version(text);
-    Ok(Policy { version, rules, features, fails, review_undecided, deny })
+    let (version, label_patterns) = (version(text), conditions::label_patterns(&rules));
+    Ok(Policy { version, rules, features, label_patterns, fails, review_undecided, deny })
 }
 
 fn invalid(problems: &[String]) -> Error {

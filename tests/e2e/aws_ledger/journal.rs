@@ -33,7 +33,7 @@ fn moderation(n: u64, verdict: Verdict) -> Moderation {
 }
 
 /// What moderation leaves behind, with a place on the review list for the verdict `review`.
-fn decided(n: u64, verdict: Verdict, again: Option<&str>) -> Settlement {
+pub(super) fn decided(n: u64, verdict: Verdict, again: Option<&str>) -> Settlement {
     let (moderation, since) = (moderation(n, verdict), Timestamp::now());
     Settlement {
         events: vec![Event::moderated(Cloud::Aws, &moderation, again, None)],
@@ -42,11 +42,11 @@ fn decided(n: u64, verdict: Verdict, again: Option<&str>) -> Settlement {
     }
 }
 
-fn labelled(n: u64) -> String {
+pub(super) fn labelled(n: u64) -> String {
     format!("{}:labelled", id(n))
 }
 
-async fn waiting(ledger: &DynamoLedger) -> Vec<ImageId> {
+pub(super) async fn waiting(ledger: &DynamoLedger) -> Vec<ImageId> {
     ledger.waiting(100).await.unwrap().into_iter().map(|item| item.moderation.id).collect()
 }
 

@@ -34,7 +34,7 @@ async fn a_cat_waits_for_a_person() {
     let (approved, code) = review(&up, &["approve", &id, "--reviewer", "Ada", "--reason", "only a cat"]);
     assert_eq!(code, 0, "{approved}");
     let moderated = events.about("image_moderated", &id).await;
-    assert_eq!(moderated["id"], json!(format!("{id}:moderated.2")));
+    assert_eq!(moderated["id"], json!(format!("{id}:moderated-2")));
     assert_eq!(moderated["data"]["decidedBy"], "Ada");
     let sidecar = up.sidecar("pets/chelsea.png", |sidecar| sidecar["moderation"]["verdict"] == "allow");
     assert_eq!(sidecar["moderation"]["reason"], "only a cat");

@@ -82,7 +82,7 @@ async fn the_newest_of_each_kind_is_known<L: Journal + Dossiers + Outbox>(ledger
     let told = Event::translated(Cloud::Local, &translations, None);
     let settlement = Settlement { events: vec![told], ..Settlement::default() };
     ledger.settle("translation", &format!("{id}:labelled"), &id, &settlement).await.unwrap();
-    ledger.settle("review", &format!("{id}:moderated.2"), &id, &decided(&later, Some("2"))).await.unwrap();
+    ledger.settle("review", &format!("{id}:moderated-2"), &id, &decided(&later, Some("2"))).await.unwrap();
     let known = Dossier { moderation: Some(later), translations: Some(translations) };
     assert_eq!(ledger.dossier(&id).await.unwrap(), known);
     let waiting = waiting(ledger, &id).await;

@@ -49,6 +49,28 @@ fn a_label_is_found_whatever_its_case_and_from_its_score_on() {
 }
 
 #[test]
+fn each_of_many_patterns_finds_what_it_would_find_alone() {
+    let patterns = ["^dog$", "(?-i)Cat", "rocket|ship", r"\d{2}", "b.r$", "x"];
+    let rule = |(number, pattern): (usize, &&str)| {
+        format!(
+            "[[rule]]\nname = '{number}'\naction = 'review'\nall = [{{ label_matches = '{pattern}', score = 0.5 }}]\n"
+        )
+    };
+    let rules: Vec<String> = patterns.iter().enumerate().map(rule).collect();
+    let together = policy(&rules.concat());
+    for names in
+        [&["Dog", "cat", "a Cat"][..], &["hot dog", "battleship", "Bar"], &["route 66", "box", "beer barrel"], &[]]
+    {
+        for score in [0.4, 0.6] {
+            let found = labels(&names.iter().map(|name| (*name, score)).collect::<Vec<_>>());
+            let alone: Vec<_> = rules.iter().flat_map(|rule| policy(rule).explain(&found)).collect();
+            assert_eq!(together.explain(&found), alone, "{names:?}");
+        }
+    }
+    assert_eq!(together.explain(&labels(&[("a Cat", 0.6)]))[1].holds, Some(true));
+}
+
+#[test]
 fn the_strictest_rule_that_holds_wins_and_a_milder_doubt_changes_nothing() {
     let policy = policy(
         r#"

@@ -1,16 +1,21 @@
 //! The conditions of a rule: each names one thing to look at. Patterns are linear in what they are matched with by their engine,
 //! and bounded in size here, so that no policy can make moderation slow.
 
-use regex::{Regex, RegexBuilder};
+use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
 use super::table::Fields;
-use crate::moderation::condition::{Category, Condition, LIKELIHOODS};
+use crate::moderation::{
+    condition::{Category, Condition, LIKELIHOODS},
+    policy::Rule,
+};
 
 const MOST_CONDITIONS: usize = 64;
 /// Bytes of a pattern or a name.
 const MOST_TEXT: usize = 1000;
 /// Bytes of a compiled pattern, and of the states that its search remembers.
 const MOST_COMPILED: usize = 256 * 1024;
+/// Bytes of all compiled patterns together, and of the states that their search remembers.
+const MOST_TOGETHER: usize = 4 * 1024 * 1024;
 /// How deep groups stand in groups.
 const MOST_NESTED: u32 = 50;
 /// What a condition may look at; exactly one of them.
@@ -50,6 +55,22 @@ fn condition(rule: &str, table: toml::Table, problems: &mut Vec<String>) -> Opti
     };
     fields.end();
     read.filter(|_| problems.len() == before)
+}
+
+/// The patterns for labels of all rules, to be looked for together.
+pub(super) fn label_patterns(rules: &[Rule]) -> Option<RegexSet> {
+    let conditions = rules.iter().flat_map(|rule| rule.any.iter().chain(&rule.all));
+    let patterns = conditions.filter_map(|condition| match condition {
+        Condition::LabelMatches { pattern, .. } => Some(pattern.as_str()),
+        _ => None,
+    });
+    let together = RegexSetBuilder::new(patterns)
+        .case_insensitive(true)
+        .size_limit(MOST_TOGETHER)
+        .dfa_size_limit(MOST_TOGETHER)
+        .nest_limit(MOST_NESTED)
+        .build();
+    together.ok()
 }
 
 fn safe_search(fields: &mut Fields<'_>) -> Option<Condition> {
