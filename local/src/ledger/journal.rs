@@ -58,12 +58,15 @@ impl Journal for SqliteLedger {
     }
 }
 
-/// Puts an event into the outbox, and keeps it as the newest of its kind about its image.
+/// Puts an event into the outbox, and keeps it as the newest of its kind where it is about an image.
 fn remember(connection: &Connection, event: &Event) -> Result<(), Fault> {
     let (image, body) = (event.image().as_str(), serde_json::to_string(event)?);
     let sql = "INSERT INTO outbox (event_id, request, recorded_ms, body) VALUES (?1, ?2, ?3, ?4)
                ON CONFLICT (event_id) DO NOTHING";
     connection.prepare_cached(sql)?.execute(params![event.id, image, now_ms(), body])?;
+    if !Topic::OF_IMAGES.contains(&event.topic()) {
+        return Ok(());
+    }
     let sql = "INSERT OR REPLACE INTO fact (image, kind, at_ms, body) VALUES (?1, ?2, ?3, ?4)";
     let data = serde_json::to_string(&event.data)?;
     connection.prepare_cached(sql)?.execute(params![image, event.topic().kind(), now_ms(), data])?;
