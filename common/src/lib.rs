@@ -30,7 +30,7 @@ pub mod endpoints;
 pub mod intake;
 pub mod sample;
 pub mod source;
-mod tls;
+pub mod tls;
 
 pub mod http;
 pub mod log;

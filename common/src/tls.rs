@@ -9,7 +9,7 @@ use rustls_platform_verifier::ConfigVerifierExt as _;
 use crate::error::{Result, internal};
 
 /// For one client, with sessions of its own; an error where the root certificates cannot be read.
-pub(crate) fn for_client() -> Result<ClientConfig> {
+pub fn for_client() -> Result<ClientConfig> {
     static SHARED: OnceLock<ClientConfig> = OnceLock::new();
     let shared = match SHARED.get() {
         Some(shared) => shared,
