@@ -45,6 +45,9 @@ impl FromStr for PublicUrl {
         let bracket = place.rfind(']').map_or(0, |at| at.saturating_add(1));
         let colon = place.get(bracket..).and_then(|after| after.find(':')).map(|at| bracket.saturating_add(at));
         let (host, port) = place.split_at(colon.unwrap_or(place.len()));
+        if host.is_empty() {
+            return Err(form);
+        }
         Ok(Self {
             scheme: format!("{scheme}://"),
             user: user.to_owned(),
