@@ -9,6 +9,7 @@ mod classify;
 mod known;
 mod lambda;
 mod many;
+mod messages;
 mod one_core;
 mod processors;
 mod reduce;
@@ -69,6 +70,15 @@ enum Command {
         /// Images
         #[arg(long, default_value_t = 10_000)]
         events: u64,
+    },
+    /// The webhook for messages at a constant rate, and the way of an answer to Twilio
+    Messages {
+        /// Messages a second
+        #[arg(long, default_value_t = 200)]
+        rate: u32,
+        /// How long
+        #[arg(long, default_value_t = 20)]
+        seconds: u32,
     },
     /// What `backfill` runs in a process of its own
     #[command(hide = true)]
@@ -131,6 +141,7 @@ fn main() {
         Command::Many { files } => many::run(files),
         Command::Backfill { objects } => backfill::run(objects),
         Command::Processors { events } => processors::run(events),
+        Command::Messages { rate, seconds } => messages::run(rate, seconds),
         Command::BackfillOne { objects } => backfill::one(objects),
         Command::Lambda { rounds, requests, only } => lambda::run(rounds, requests, only),
         Command::Vision { seconds } => vision::run(seconds),
@@ -146,6 +157,7 @@ fn main() {
             many::run(100_000);
             backfill::run(1_000_000);
             processors::run(10_000);
+            messages::run(200, 20);
             lambda::run(21, 400, None);
             vision::run(10);
             reduce::run(5.0, 5);

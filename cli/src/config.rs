@@ -22,6 +22,7 @@ use common::{
 };
 use detector_local::ModelConfig;
 use local::Retries;
+use processors::messages;
 use reqwest::Url;
 
 pub(crate) use notify::{Sns, Webhooks};
@@ -130,6 +131,8 @@ pub(crate) struct UpSettings {
     pub(crate) webhooks: Webhooks,
     /// The events of a stack on AWS that are taken in by `POST /sns`; `None` where none are.
     pub(crate) sns: Option<Sns>,
+    /// Who messages come from and go to.
+    pub(crate) messages: messages::Settings,
     /// How often and when a failed delivery is tried again.
     pub(crate) retries: Retries,
 }
@@ -202,6 +205,7 @@ impl Settings {
         ]);
         layers.known(&notify::NAMES);
         layers.known(&processing::NAMES);
+        layers.known(&messages::NAMES);
         layers.settle(settings)
     }
 
@@ -283,6 +287,7 @@ impl UpSettings {
             translating: Translating::read(&mut layers, &up.processing),
             webhooks: Webhooks::read(&mut layers, &up.notify),
             sns: Sns::read(&mut layers, &up.notify),
+            messages: twilio(&mut layers),
             retries: Retries {
                 first: layers.one("retry_first_ms", None, milliseconds).unwrap_or(Retries::default().first),
                 ..Retries::default()
@@ -291,6 +296,16 @@ impl UpSettings {
         };
         layers.settle(settings)
     }
+}
+
+/// All of Twilio's or nothing: what comes in by it goes out by it.
+fn twilio(layers: &mut Layers<'_>) -> messages::Settings {
+    let settings = messages::Settings::read(layers);
+    if settings.verifier.is_some() != settings.account.is_some() {
+        let needed = "TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and CROSSLENS_MESSAGES_URL";
+        layers.problem(format!("messages need all of {needed}"));
+    }
+    settings
 }
 
 #[cfg(test)]

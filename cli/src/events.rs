@@ -118,6 +118,9 @@ fn line(message: &Message) -> Result<String> {
             });
             (translations.source.as_deref(), words.collect::<Vec<_>>().join(", "))
         }
+        // Numbers and names are for those only who ask for the whole event.
+        Payload::Requested(request) => (Some("(message)"), format!("{:?}", request.operation).to_lowercase()),
+        Payload::Replied(reply) => (Some("(message)"), format!("{:?} answered", reply.input.operation).to_lowercase()),
     };
     let source = source.unwrap_or("(bytes)");
     let line = format!("{} {:.0} {} {} {source} {what}", message.seq, event.time, message.topic, event.subject);

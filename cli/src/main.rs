@@ -15,6 +15,8 @@ mod label;
 #[cfg(not(feature = "aws"))]
 mod lacking;
 mod lines;
+mod message;
+mod messages;
 mod model;
 mod page;
 mod policy;
@@ -51,6 +53,8 @@ enum Command {
     Label(label::LabelArgs),
     /// Says whether an image source would be opened, and why not, without any network
     CheckUri(check_uri::CheckUriArgs),
+    /// Writes to a running `up` as by text message, and prints the answers
+    Message(message::MessageArgs),
     /// Follows events, and brings failed deliveries back
     Events(events::EventsArgs),
     /// Writes all analyses
@@ -109,6 +113,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Up(_) => Ok(ExitCode::SUCCESS),
         Command::Label(args) => label::run(args, settings).await,
         Command::CheckUri(args) => check_uri::run(args, &settings),
+        Command::Message(args) => message::run(args, &settings).await,
         Command::Events(args) => events::run(args, &settings).await,
         Command::Export(args) => export::run(args, &settings).await,
         #[cfg(feature = "aws")]

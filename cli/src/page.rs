@@ -52,9 +52,9 @@ fn file(media: &'static str, text: &'static str) -> Response {
     (headers, text).into_response()
 }
 
-/// Every event from now on, as Server-Sent Events: the name is the topic, the data the CloudEvent.
+/// Every event about an image from now on, as Server-Sent Events: the name is the topic, the data the CloudEvent.
 async fn events(State(live): State<Live>) -> Result<Sse<impl Stream<Item = Result<Frame, Infallible>>>> {
-    let names = Topic::ALL.map(Topic::name);
+    let names = Topic::OF_IMAGES.map(Topic::name);
     let tail = live.topics.tail(&names, From::End).await?;
     let frames = stream::unfold((tail, live.stopping), |(mut tail, mut stopping)| async move {
         let frame = next(&mut tail, &mut stopping).await?;

@@ -1,4 +1,5 @@
-//! Where pictures may come from on one machine: what every front takes, and for `label` the files that were named.
+//! Where pictures may come from on one machine: what every front takes, those of `crosslens message`, and for `label` the files
+//! that were named.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -8,6 +9,8 @@ use common::{
     request::ImageSource,
     source::Sources,
 };
+
+use crate::messages::picture_key;
 
 /// The sources of a front, and files.
 pub(crate) struct WithFiles {
@@ -24,6 +27,10 @@ impl Fetch for WithFiles {
                 let (path, limit) = (path.clone(), self.max_bytes);
                 tokio::task::spawn_blocking(move || read(&path, limit)).await.map_err(internal)?
             }
+            ImageSource::Url(url) => match picture_key(url) {
+                Some((key, etag)) => self.sources.bucket.fetch(&ImageSource::Object(local::object(&key, etag))).await,
+                None => self.sources.web.fetch(source).await,
+            },
             other => self.sources.fetch(other).await,
         }
     }

@@ -1,6 +1,6 @@
 //! `crosslens up`: a whole Crosslens on one machine.
 
-use std::{io::Write, process::ExitCode, sync::Arc, time::Duration};
+use std::{io::Write, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use axum::{Router, routing::get};
 use common::{
@@ -19,6 +19,7 @@ use crate::{
     compose::{self, Composed},
     config::{Detector, UpSettings},
     downstream::{self, Askable, Files},
+    messages,
     page::{self, Live},
     reviews, sns,
     uploads::{self, Labeller},
@@ -46,7 +47,7 @@ pub(crate) async fn run(settings: UpSettings) -> Result<ExitCode> {
     let (stop, stopping) = watch::channel(false);
     let house = keep_house(composed.pipeline.clone(), composed.local.clone(), files, settings.retention);
     let housekeeping = tokio::spawn(house);
-    let app = app(&settings, &composed, stopping)?;
+    let app = app(&settings, &composed, address, stopping)?;
 
     welcome(&settings, &format!("http://{address}"));
     let stopped = async {
@@ -65,7 +66,12 @@ pub(crate) async fn run(settings: UpSettings) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn app(settings: &UpSettings, composed: &Composed, stopping: watch::Receiver<bool>) -> Result<Router> {
+fn app(
+    settings: &UpSettings,
+    composed: &Composed,
+    address: SocketAddr,
+    stopping: watch::Receiver<bool>,
+) -> Result<Router> {
     let metrics = install_metrics()?;
     let front = Front {
         look: composed.pipeline.look.clone(),
@@ -87,6 +93,7 @@ fn app(settings: &UpSettings, composed: &Composed, stopping: watch::Receiver<boo
             &front.admission,
             front.deadline,
         ))
+        .merge(layers::admitted(messages::routes(settings, composed, address)?, &front.admission, front.deadline))
         .merge(page::routes(Live { topics: composed.local.topics.clone(), stopping }));
     // Figures are nothing for strangers.
     if settings.listen.ip().is_loopback() || matches!(settings.callers, Callers::Keys(_)) {
@@ -106,6 +113,7 @@ async fn consumers(settings: &UpSettings, composed: &Composed, files: &Files) ->
     let mut consumers = vec![label];
     let built_in = downstream::built_in(composed, files, &settings.translating);
     consumers.extend(downstream::attach(composed, built_in, retries).await?);
+    consumers.extend(downstream::attach(composed, messages::processors(settings, composed)?, retries).await?);
     consumers.extend(downstream::tell(composed, webhook::notifiers(settings)?, retries).await?);
     Ok(consumers)
 }
@@ -174,6 +182,7 @@ fn welcome(settings: &UpSettings, url: &str) {
          \u{20}         curl --data-binary @picture.jpg {url}/v1/images\n\
          \u{20}         cp picture.jpg {}\n\
          \u{20}         crosslens label picture.jpg\n\
+         \u{20}         crosslens message label --image picture.jpg\n\
          \u{20}         crosslens events tail\n",
         settings.common.data.display(),
         bucket.display(),

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use crate::{
     analysis::Analysis,
     error::Error,
+    message::{Reply, Request},
     moderation::Moderation,
     request::{Cloud, ImageId},
     translation::Translations,
@@ -26,11 +27,35 @@ pub enum Topic {
     ImageModerated,
     /// The labels are there in other languages.
     LabelsTranslated,
+    /// Somebody asks by message for a collection of faces to be made, deleted or named.
+    CreateCollectionRequest,
+    /// Somebody asks by message for a face to be added or forgotten, or agrees to it.
+    AddFaceRequest,
+    /// Somebody asks by message whose face it is.
+    MatchFaceRequest,
+    /// Somebody asks by message what is on a picture.
+    LabelRequest,
+    /// Somebody who asked by message is answered.
+    DispatchResponse,
 }
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Topic; 4] =
+    pub const ALL: [Topic; 9] = [
+        Topic::ImageLabelled,
+        Topic::ImageFailed,
+        Topic::ImageModerated,
+        Topic::LabelsTranslated,
+        Topic::CreateCollectionRequest,
+        Topic::AddFaceRequest,
+        Topic::MatchFaceRequest,
+        Topic::LabelRequest,
+        Topic::DispatchResponse,
+    ];
+
+    /// Those that are about images. The others hold people's numbers, names and words, and are for those only who ask for them
+    /// by name.
+    pub const OF_IMAGES: [Topic; 4] =
         [Topic::ImageLabelled, Topic::ImageFailed, Topic::ImageModerated, Topic::LabelsTranslated];
 
     /// The topic's name.
@@ -40,6 +65,11 @@ impl Topic {
             Topic::ImageFailed => "image_failed",
             Topic::ImageModerated => "image_moderated",
             Topic::LabelsTranslated => "labels_translated",
+            Topic::CreateCollectionRequest => "create_collection_request",
+            Topic::AddFaceRequest => "add_face_request",
+            Topic::MatchFaceRequest => "match_face_request",
+            Topic::LabelRequest => "label_request",
+            Topic::DispatchResponse => "dispatch_response",
         }
     }
 
@@ -50,6 +80,11 @@ impl Topic {
             Topic::ImageFailed => "dev.crosslens.image.failed.v1",
             Topic::ImageModerated => "dev.crosslens.image.moderated.v1",
             Topic::LabelsTranslated => "dev.crosslens.labels.translated.v1",
+            Topic::CreateCollectionRequest => "dev.crosslens.face.collection-requested.v1",
+            Topic::AddFaceRequest => "dev.crosslens.face.add-requested.v1",
+            Topic::MatchFaceRequest => "dev.crosslens.face.match-requested.v1",
+            Topic::LabelRequest => "dev.crosslens.image.label-requested.v1",
+            Topic::DispatchResponse => "dev.crosslens.message.reply.v1",
         }
     }
 
@@ -60,6 +95,11 @@ impl Topic {
             Topic::ImageFailed => "failed",
             Topic::ImageModerated => "moderated",
             Topic::LabelsTranslated => "translated",
+            Topic::CreateCollectionRequest => "collection",
+            Topic::AddFaceRequest => "add-face",
+            Topic::MatchFaceRequest => "match-face",
+            Topic::LabelRequest => "label",
+            Topic::DispatchResponse => "reply",
         }
     }
 
@@ -105,6 +145,10 @@ pub enum Payload {
     Moderated(Box<Moderation>),
     /// On `labels_translated`.
     Translated(Box<Translations>),
+    /// On `create_collection_request`, `add_face_request`, `match_face_request` and `label_request`.
+    Requested(Box<Request>),
+    /// On `dispatch_response`.
+    Replied(Box<Reply>),
 }
 
 /// A CloudEvents 1.0 envelope.
@@ -118,8 +162,9 @@ pub struct Event {
     pub r#type: String,
     /// The deployment that published it, as in `/crosslens/local`.
     pub source: String,
-    /// The image's id.
-    pub subject: String,
+    /// The image's id, or that of what somebody asked for by message.
+    #[schema(value_type = String)]
+    pub subject: ImageId,
     /// When it happened.
     #[schema(value_type = String, format = DateTime)]
     pub time: Timestamp,
@@ -160,13 +205,24 @@ impl Event {
         Self::new(cloud, Topic::LabelsTranslated, &translations.id, traceparent, payload)
     }
 
+    /// The event that asks for something that somebody wants by message; `id` is [`ImageId::of_message`]'s.
+    pub fn requested(cloud: Cloud, id: &ImageId, request: &Request, traceparent: Option<String>) -> Self {
+        let payload = Payload::Requested(Box::new(request.clone()));
+        Self::new(cloud, request.operation.topic(), id, traceparent, payload)
+    }
+
+    /// The event that answers what was asked under this id.
+    pub fn replied(cloud: Cloud, id: &ImageId, reply: &Reply, traceparent: Option<String>) -> Self {
+        Self::new(cloud, Topic::DispatchResponse, id, traceparent, Payload::Replied(Box::new(reply.clone())))
+    }
+
     fn new(cloud: Cloud, topic: Topic, id: &ImageId, traceparent: Option<String>, data: Payload) -> Self {
         Self {
             specversion: "1.0".to_owned(),
             id: format!("{id}:{}", topic.kind()),
             r#type: topic.event_type().to_owned(),
             source: format!("/crosslens/{}", cloud.name()),
-            subject: id.to_string(),
+            subject: id.clone(),
             time: Timestamp::now(),
             datacontenttype: "application/json".to_owned(),
             traceparent,
@@ -176,21 +232,24 @@ impl Event {
 
     /// The topic that it belongs on.
     pub fn topic(&self) -> Topic {
-        match self.data {
+        match &self.data {
             Payload::Labelled(_) => Topic::ImageLabelled,
             Payload::Failed(_) => Topic::ImageFailed,
             Payload::Moderated(_) => Topic::ImageModerated,
             Payload::Translated(_) => Topic::LabelsTranslated,
+            Payload::Requested(request) => request.operation.topic(),
+            Payload::Replied(_) => Topic::DispatchResponse,
         }
     }
 
-    /// The image that it is about.
+    /// The image that it is about, or what stands for one where somebody asked by message.
     pub fn image(&self) -> &ImageId {
         match &self.data {
             Payload::Labelled(analysis) => &analysis.id,
             Payload::Failed(failure) => &failure.id,
             Payload::Moderated(moderation) => &moderation.id,
             Payload::Translated(translations) => &translations.id,
+            Payload::Requested(_) | Payload::Replied(_) => &self.subject,
         }
     }
 

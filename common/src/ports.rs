@@ -17,11 +17,13 @@ use crate::{
 };
 
 mod downstream;
+mod messages;
 pub mod suites;
 
 pub use downstream::{
     Dossier, Dossiers, Journal, OWN_TAGS, Originals, Phrases, Reviews, Screen, Settled, Settlement, Unscreened,
 };
+pub use messages::{Begun, Ended, Numbers, Replies, Rest, Standing};
 
 /// Opens an image source.
 ///

@@ -280,6 +280,15 @@ impl ImageId {
         Self::of(self.0.split_once('-').map_or("", |(cloud, _)| cloud), hash)
     }
 
+    /// Names the `n`th thing that a message asks for, counted from 0; every delivery of the message gives the same ids.
+    pub fn of_message(cloud: Cloud, message: &str, n: usize) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(b"message");
+        hash.update([0]);
+        hash.update(format!("{message}/{n}").as_bytes());
+        Self::of(cloud.name(), hash)
+    }
+
     fn of(cloud: &str, hash: Sha256) -> Self {
         let bits = hash.finalize();
         let digits = data_encoding::BASE32_NOPAD.encode(bits.get(..16).unwrap_or_default()).to_lowercase();

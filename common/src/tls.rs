@@ -14,7 +14,7 @@ pub fn read_ahead() {
 }
 
 /// For one client, with sessions of its own; an error where the root certificates cannot be read.
-pub(crate) fn for_client() -> Result<ClientConfig> {
+pub fn for_client() -> Result<ClientConfig> {
     static SHARED: Mutex<Option<ClientConfig>> = Mutex::new(None);
     let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
     let config = match &*shared {

@@ -152,7 +152,7 @@ fn event(text: &str) -> Result<Event> {
     let own = format!("{}:{}", event.image(), event.topic().kind());
     let same = event.id.strip_prefix(&own).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
     let typed = event.specversion == "1.0" && event.r#type == event.topic().event_type();
-    if same && typed && event.subject == event.image().as_str() { Ok(event) } else { Err(foreign()) }
+    if same && typed && &event.subject == event.image() { Ok(event) } else { Err(foreign()) }
 }
 
 fn forbidden(message: &'static str) -> Error {

@@ -152,6 +152,7 @@ fn source(event: &Event) -> Option<&str> {
         Payload::Failed(failure) => failure.source.as_deref(),
         Payload::Moderated(moderation) => moderation.source.as_deref(),
         Payload::Translated(translations) => translations.source.as_deref(),
+        Payload::Requested(_) | Payload::Replied(_) => None,
     }
 }
 

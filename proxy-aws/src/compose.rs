@@ -2,9 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use axum::Router;
 use common::{
     detectors::{Cached, Failover, Remote},
-    error::Result,
+    error::{Result, internal},
     http::{Admission, Front, Guard, Kept, api, layers},
     intake::Intake,
     look::Look,
@@ -16,6 +17,7 @@ use common::{
 };
 use processors::{
     Processor, Worker, WriteBack,
+    messages::{self, Dispatch, Door, Labels, Twilio},
     moderation::{Moderator, Policies},
     notify::{Notify, Post},
     translation::Translator,
@@ -91,9 +93,10 @@ pub(crate) async fn compose(settings: &Settings, clients: &Clients) -> Result<En
     };
     let delays = Delays::new(clients.sqs.clone(), &settings.queues, settings.retry_delay);
     let processors = processors(settings, clients, &pipeline, &bucket, &remembers, operator.as_ref())?;
+    let door = layers::admitted(door(settings, &remembers, &publish), &front.admission, front.deadline);
     let tells = settings.processors.contains(&ProcessorName::Notify);
     Ok(Entry {
-        routes: layers::wrap(api(&front), Cloud::Aws, Guard::Off, settings.callers.clone()),
+        routes: layers::wrap(api(&front).merge(door), Cloud::Aws, Guard::Off, settings.callers.clone()),
         uploads: Uploads {
             pipeline: pipeline.clone(),
             buckets: settings.buckets.clone(),
@@ -154,7 +157,7 @@ fn processors(
     let policies = operator.map_or_else(|| Policies::new(None, None), |operator| Ok(operator.policies()))?;
     let glossaries = operator.map(Operator::glossaries).unwrap_or_default();
     let (bucket, intake) = (Arc::new(bucket.clone()), pipeline.look.intake.clone());
-    let processor = |name: &ProcessorName| -> Option<Arc<dyn Processor>> {
+    let processor = |name: &ProcessorName| -> Result<Option<Arc<dyn Processor>>> {
         let processor: Arc<dyn Processor> = match name {
             ProcessorName::Moderation => Arc::new(Moderator::new(
                 Cloud::Aws,
@@ -176,11 +179,35 @@ fn processors(
                 store: bucket.clone(),
                 originals: bucket.clone(),
             }),
-            ProcessorName::Notify => return None,
+            ProcessorName::LabelMessages => Arc::new(Labels::new(pipeline.clone())),
+            ProcessorName::Dispatch => Arc::new(dispatch(settings, ledger)?),
+            ProcessorName::Notify => return Ok(None),
         };
-        Some(processor)
+        Ok(Some(processor))
     };
-    Ok(settings.processors.iter().filter_map(processor).collect())
+    settings.processors.iter().filter_map(|name| processor(name).transpose()).collect()
+}
+
+/// Sends answers in the account's name.
+fn dispatch(settings: &Settings, ledger: &Arc<DynamoLedger>) -> Result<Dispatch> {
+    let missing = || internal("answers are sent without an account");
+    let carrier = Arc::new(Twilio::new(settings.messages.account.clone().ok_or_else(missing)?)?);
+    let dispatch = Dispatch::new(carrier, ledger.clone(), ledger.clone(), settings.messages.limits);
+    Ok(dispatch.settling(settings.messages.settles))
+}
+
+/// The webhook for messages, where this function is their front door.
+fn door(settings: &Settings, ledger: &Arc<DynamoLedger>, publish: &Arc<dyn Publish>) -> Router {
+    let Some(verifier) = settings.messages.verifier.clone() else { return Router::new() };
+    let door = Door {
+        cloud: Cloud::Aws,
+        numbers: ledger.clone(),
+        journal: ledger.clone(),
+        outbox: ledger.clone(),
+        publish: publish.clone(),
+        limits: settings.messages.limits,
+    };
+    messages::routes(verifier, door)
 }
 
 /// In the operator's order; the next one is asked when one does not answer.

@@ -13,6 +13,7 @@ use common::{
     source::HostPort,
     translation::Language,
 };
+use processors::messages;
 use proxy_aws::configuration::{GLOSSARY, POLICY, SHADOW, WEBHOOKS};
 use url::Url;
 
@@ -45,6 +46,8 @@ pub(crate) struct Settings {
     pub(crate) languages: Vec<Language>,
     /// Where the operator's files lie.
     pub(crate) config_bucket: Option<String>,
+    /// Who messages come from and go to.
+    pub(crate) messages: messages::Settings,
     pub(crate) stage: String,
     pub(crate) log_filter: String,
 }
@@ -65,10 +68,13 @@ pub(crate) enum ProcessorName {
     Translation,
     WriteBack,
     Notify,
+    LabelMessages,
+    Dispatch,
 }
 
 impl ProcessorName {
-    const ALL: [Self; 4] = [Self::Moderation, Self::Translation, Self::WriteBack, Self::Notify];
+    const ALL: [Self; 6] =
+        [Self::Moderation, Self::Translation, Self::WriteBack, Self::Notify, Self::LabelMessages, Self::Dispatch];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -76,6 +82,8 @@ impl ProcessorName {
             Self::Translation => "translation",
             Self::WriteBack => "write-back",
             Self::Notify => "notify",
+            Self::LabelMessages => "label-messages",
+            Self::Dispatch => "dispatch",
         }
     }
 
@@ -84,7 +92,8 @@ impl ProcessorName {
         match self {
             Self::Moderation => Some(Topic::ImageModerated),
             Self::Translation => Some(Topic::LabelsTranslated),
-            Self::WriteBack | Self::Notify => None,
+            Self::LabelMessages => Some(Topic::DispatchResponse),
+            Self::WriteBack | Self::Notify | Self::Dispatch => None,
         }
     }
 
@@ -94,7 +103,7 @@ impl ProcessorName {
             Self::Moderation => &[POLICY, SHADOW],
             Self::Translation => &[GLOSSARY],
             Self::Notify => &[WEBHOOKS],
-            Self::WriteBack => &[],
+            Self::WriteBack | Self::LabelMessages | Self::Dispatch => &[],
         }
     }
 }
@@ -114,10 +123,11 @@ impl Settings {
         let seconds = |text: &str| text.parse::<u64>().map(Duration::from_secs);
         let patience = Patience::default();
         let processors = processors(&mut layers);
+        let messages = messages(&mut layers, &processors);
         let settings = Self {
             buckets: required(&mut layers, "buckets", "the bucket whose uploads are labelled").into(),
             table: required(&mut layers, "table", "the ledger's table").pop().unwrap_or_default(),
-            topics: topics(&mut layers, &processors),
+            topics: topics(&mut layers, &processors, messages.verifier.is_some()),
             queues: layers.many("queues", &[], text),
             detectors: detectors(&mut layers),
             google_credentials: google_credentials(&mut layers),
@@ -139,6 +149,7 @@ impl Settings {
             languages: languages(&mut layers, &processors),
             config_bucket: config_bucket(&mut layers, &processors),
             processors,
+            messages,
             stage: layers.one("stage", None, text).unwrap_or_else(|| "dev".to_owned()),
             log_filter: log_filter(environment),
         };
@@ -178,7 +189,8 @@ fn config_bucket(layers: &mut Layers<'_>, processors: &[ProcessorName]) -> Optio
     bucket
 }
 
-fn topics(layers: &mut Layers<'_>, processors: &[ProcessorName]) -> BTreeMap<Topic, String> {
+/// Those that this function publishes on: the pipeline's, its processors', and the front door's where it is that.
+fn topics(layers: &mut Layers<'_>, processors: &[ProcessorName], door: bool) -> BTreeMap<Topic, String> {
     let topic = |text: &str| {
         let (name, arn) = text.split_once('=').ok_or("as in image_labelled=arn:aws:sns:…")?;
         let topic = Topic::from_name(name).ok_or_else(|| format!("{name} is no topic that this function publishes"))?;
@@ -186,11 +198,29 @@ fn topics(layers: &mut Layers<'_>, processors: &[ProcessorName]) -> BTreeMap<Top
     };
     let topics: BTreeMap<Topic, String> = layers.many("topics", &[], topic).into_iter().collect();
     let told = processors.iter().filter_map(|processor| processor.tells());
-    let needed = [Topic::ImageLabelled, Topic::ImageFailed].into_iter().chain(told);
+    let asked = if door { &ASKED[..] } else { &[] };
+    let needed = [Topic::ImageLabelled, Topic::ImageFailed].into_iter().chain(told).chain(asked.iter().copied());
     for topic in needed.filter(|topic| !topics.contains_key(topic)) {
         layers.problem(format!("CROSSLENS_TOPICS does not name {0}: {0}=ARN", topic.name()));
     }
     topics
+}
+
+/// What the front door for messages publishes on.
+const ASKED: [Topic; 5] = [
+    Topic::CreateCollectionRequest,
+    Topic::AddFaceRequest,
+    Topic::MatchFaceRequest,
+    Topic::LabelRequest,
+    Topic::DispatchResponse,
+];
+
+fn messages(layers: &mut Layers<'_>, processors: &[ProcessorName]) -> messages::Settings {
+    let settings = messages::Settings::read(layers);
+    if settings.account.is_none() && processors.contains(&ProcessorName::Dispatch) {
+        layers.problem("TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN are missing: who sends answers".to_owned());
+    }
+    settings
 }
 
 fn detectors(layers: &mut Layers<'_>) -> Vec<Detector> {

@@ -84,6 +84,8 @@ async fn behaves_as_every_ledger(url: &str, boto: &Boto) {
         suites::journal(Arc::new(ledger.clone())).await;
         suites::reviews(&ledger).await;
         suites::phrases(&ledger).await;
+        suites::numbers(&ledger).await;
+        suites::replies(&ledger).await;
     }
 }
 

@@ -23,6 +23,7 @@ mod http_api;
 mod infra;
 mod label;
 mod label_many;
+mod messages;
 mod model;
 mod moderation;
 mod page;

@@ -26,12 +26,14 @@ mod launch;
 mod ledger_table;
 mod lock;
 mod made_up_bucket;
+mod node;
 mod process;
 mod python;
 mod rekognition_stand_in;
 mod server;
 mod sigv4;
 mod translate_stand_in;
+mod twilio_stand_in;
 mod vision_stand_in;
 
 pub use self::{
@@ -52,11 +54,16 @@ pub use self::{
     lambda::{Failed, Function},
     ledger_table::ledger_table,
     made_up_bucket::made_up_backfill,
+    node::node_with,
     process::{Memory, alive, children, memory, signal, wait_until, wait_until_async},
-    python::{aws_python, bench_python, infra_python, lambda_python, moto_python, photo, photos, python, sam_python},
+    python::{
+        aws_python, bench_python, infra_python, lambda_python, moto_python, photo, photos, python, sam_python,
+        twilio_python,
+    },
     rekognition_stand_in::{Asked, RekognitionStandIn},
     server::{Builder, Server},
     sigv4::{ACCESS_KEY, SECRET_KEY, Signed},
     translate_stand_in::{Text, TranslateStandIn},
+    twilio_stand_in::{Mood, Sms, TwilioStandIn},
     vision_stand_in::{Call, Reply, VisionStandIn},
 };

@@ -55,6 +55,12 @@ pub fn lambda_python() -> &'static Path {
     made(&MADE, "tests-venv-lambda", "requirements-lambda.txt")
 }
 
+/// The same for `target/tests-venv-twilio` and `tests/requirements-twilio.txt`, Twilio's official library.
+pub fn twilio_python() -> &'static Path {
+    static MADE: Made = OnceLock::new();
+    made(&MADE, "tests-venv-twilio", "requirements-twilio.txt")
+}
+
 type Made = OnceLock<Result<PathBuf, String>>;
 
 fn made(once: &'static Made, venv: &str, requirements: &str) -> &'static Path {

@@ -57,6 +57,10 @@ fn event_schema(topic: Topic, schemas: &Value) -> Value {
         Topic::ImageFailed => "Failure",
         Topic::ImageModerated => "Moderation",
         Topic::LabelsTranslated => "Translations",
+        Topic::CreateCollectionRequest | Topic::AddFaceRequest | Topic::MatchFaceRequest | Topic::LabelRequest => {
+            "Request"
+        }
+        Topic::DispatchResponse => "Reply",
     };
     let mut definitions = BTreeMap::new();
     collect(data, schemas, &mut definitions);

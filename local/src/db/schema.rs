@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::Fault;
 
 /// Step `n` brings a file from version `n` to `n + 1`; a step that was released is never changed.
-const STEPS: [&str; 3] = [V1, V2, V3];
+const STEPS: [&str; 4] = [V1, V2, V3, V4];
 
 const V1: &str = "
 -- One answer for the same bytes, features, provider and model; requests stand on it.
@@ -82,6 +82,20 @@ CREATE INDEX audit_image ON audit (image);
 CREATE TABLE phrase (
     language TEXT NOT NULL, phrase TEXT NOT NULL, text TEXT NOT NULL, by TEXT NOT NULL,
     PRIMARY KEY (language, phrase)) WITHOUT ROWID;
+";
+
+const V4: &str = "
+-- What is known of people's numbers, under what stands for them. rest: what they may still ask for.
+CREATE TABLE number (owner TEXT PRIMARY KEY, stopped INTEGER NOT NULL DEFAULT 0, rest TEXT) WITHOUT ROWID;
+CREATE TABLE number_day (
+    owner TEXT NOT NULL, day TEXT NOT NULL, messages INTEGER NOT NULL, PRIMARY KEY (owner, day)) WITHOUT ROWID;
+CREATE INDEX number_day_day ON number_day (day);
+-- state: sending, unsent or sent. since_ms: the first try whose end is not known. until_ms: the end of the lease.
+CREATE TABLE reply (
+    id TEXT PRIMARY KEY, state TEXT NOT NULL, at_ms INTEGER NOT NULL, since_ms INTEGER, until_ms INTEGER NOT NULL,
+    receipt TEXT) WITHOUT ROWID;
+CREATE INDEX reply_receipt ON reply (receipt) WHERE receipt IS NOT NULL;
+CREATE INDEX reply_at ON reply (at_ms);
 ";
 
 /// Sets the file's modes and brings its tables up to date, in one transaction.

@@ -128,8 +128,11 @@ fn publish(connection: &Connection, event: &Event) -> Result<(), Fault> {
     append(connection, event.topic().name(), &event.id, &serde_json::to_string(event)?)
 }
 
-/// Keeps an event as the newest of its kind about its image.
+/// Keeps an event as the newest of its kind where it is about an image.
 fn remember(connection: &Connection, event: &Event) -> Result<(), Fault> {
+    if !Topic::OF_IMAGES.contains(&event.topic()) {
+        return Ok(());
+    }
     let image = event.image().as_str();
     let sql = "INSERT OR REPLACE INTO fact (image, kind, at_ms, body) VALUES (?1, ?2, ?3, ?4)";
     let data = serde_json::to_string(&event.data)?;

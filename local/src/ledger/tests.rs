@@ -27,6 +27,8 @@ async fn behaves_as_every_ledger() {
     suites::erase(ledger.as_ref()).await;
     suites::journal(ledger.clone()).await;
     suites::reviews(ledger.as_ref()).await;
+    suites::numbers(ledger.as_ref()).await;
+    suites::replies(ledger.as_ref()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -154,7 +154,7 @@ impl Processor for Moderator {
         match &event.data {
             Payload::Labelled(analysis) => self.labelled(event, analysis).await,
             Payload::Failed(failure) => Ok(self.failed(event, failure)),
-            Payload::Moderated(_) | Payload::Translated(_) => Ok(Settlement::default()),
+            _ => Ok(Settlement::default()),
         }
     }
 }

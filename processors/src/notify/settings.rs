@@ -69,7 +69,7 @@ impl Entry<'_> {
         let url = self.one("url", url);
         let secrets = self.many("secrets", str::parse::<Secret>).unwrap_or_default();
         let topics: Option<BTreeSet<Topic>> = self.many("topics", word(Topic::ALL, Topic::name));
-        let topics = topics.map_or_else(|| Topic::ALL.to_vec(), |topics| topics.into_iter().collect());
+        let topics = topics.map_or_else(|| Topic::OF_IMAGES.to_vec(), |topics| topics.into_iter().collect());
         let labels = self.many("labels", lowercase);
         let verdicts = self.many("verdicts", word(Verdict::ALL, Verdict::name));
         let providers = self.many("providers", str::parse::<String>);

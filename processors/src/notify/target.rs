@@ -114,7 +114,7 @@ impl Target {
                 let passes = wanted.contains(&Verdict::Allow) && moderation.passes(&self.name.0);
                 passes || wanted.contains(&moderation.verdict)
             }),
-            Payload::Failed(_) => true,
+            Payload::Failed(_) | Payload::Requested(_) | Payload::Replied(_) => true,
         }
     }
 

@@ -85,7 +85,7 @@ impl DynamoLedger {
     async fn facts(&self, image: &ImageId, settlement: &Settlement) -> Result<Vec<TransactWriteItem>> {
         let mut facts: Vec<Change> = Vec::new();
         // Of several events of a kind the last is the newest.
-        for event in settlement.events.iter().rev() {
+        for event in settlement.events.iter().rev().filter(|event| Topic::OF_IMAGES.contains(&event.topic())) {
             let key = Key::fact(event.image(), event.topic());
             if facts.iter().all(|fact| fact.key != key) {
                 facts.push(self.ending(Change::of(key).set("data_json", packed(&event.data)?)));

@@ -24,12 +24,13 @@ use common::{
     error::{Result, internal},
     event::Topic,
     image::Digest,
+    message::Owner,
     moderation::AuditLine,
     request::{ImageId, ObjectRef},
     translation::Language,
 };
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::fault::too_large;
@@ -137,6 +138,26 @@ impl Key {
         let plain = !phrase.is_empty() && phrase.len() <= PHRASE_BYTES && !phrase.starts_with("sha256:");
         let sk = if plain { phrase.to_owned() } else { Digest::of(phrase.as_bytes()).to_string() };
         Self { pk, sk }
+    }
+
+    /// What is known of a person's number.
+    pub(super) fn number(owner: &Owner) -> Self {
+        Self { pk: format!("num#{owner}"), sk: "num".to_owned() }
+    }
+
+    /// What went to the number on one day.
+    pub(super) fn number_day(owner: &Owner, day: Date) -> Self {
+        Self { pk: format!("num#{owner}"), sk: format!("day#{day}") }
+    }
+
+    /// How the sending of a reply goes.
+    pub(super) fn reply(reply: &str) -> Self {
+        Self { pk: format!("sms#{reply}"), sk: "sms".to_owned() }
+    }
+
+    /// That a reply was sent under this name of the carrier's.
+    pub(super) fn receipt(receipt: &str) -> Self {
+        Self { pk: format!("rcp#{receipt}"), sk: "rcp".to_owned() }
     }
 
     pub(super) fn item(&self) -> Item {

@@ -60,7 +60,7 @@ pub(super) fn event(text: &str) -> Result<Event> {
     let kind = kind.map(|kind| kind.split_once('.').map_or(kind, |(kind, _again)| kind));
     let agrees = event.specversion == "1.0"
         && event.r#type == event.topic().event_type()
-        && event.subject == event.image().as_str()
+        && &event.subject == event.image()
         && kind == Some(event.topic().kind());
     if agrees { Ok(event) } else { Err(refused("an event whose type, subject or id is not that of its data")) }
 }

@@ -132,7 +132,7 @@ async fn outcome_and_event_are_one<L: Ledger + Archive + Outbox>(ledger: &L) {
     recorded(ledger, &query(&[Feature::Labels], 10), &done).await;
     assert_eq!(ledger.state(&done.id).await.unwrap(), Some(State::Done(Box::new(done.clone()))));
     let events = ledger.unpublished(Duration::ZERO, 10_000).await.unwrap();
-    let kept: Vec<_> = events.iter().filter(|event| event.subject == done.id.as_str()).collect();
+    let kept: Vec<_> = events.iter().filter(|event| event.subject == done.id).collect();
     assert_eq!(kept.len(), 1);
     assert_eq!((&kept[0].id, &kept[0].data), (&event(&done).id, &event(&done).data));
 }
