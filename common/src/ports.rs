@@ -17,11 +17,13 @@ use crate::{
 };
 
 mod downstream;
+mod faces;
 pub mod suites;
 
 pub use downstream::{
     Dossier, Dossiers, Journal, OWN_TAGS, Originals, Phrases, Reviews, Screen, Settlement, Unscreened,
 };
+pub use faces::{Begun, Biographies, Collections, Consents, Faces, Notes, Portraits, Vectors};
 
 /// Opens an image source.
 ///
