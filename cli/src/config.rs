@@ -1,6 +1,7 @@
 //! Settings: flags over environment over `crosslens.toml`, every problem named at once. The only place that reads the
 //! environment.
 
+mod faces;
 mod notify;
 mod processing;
 mod values;
@@ -24,6 +25,7 @@ use detector_local::ModelConfig;
 use local::Retries;
 use reqwest::Url;
 
+pub(crate) use faces::{FaceService, Faces};
 pub(crate) use notify::{Sns, Webhooks};
 pub(crate) use processing::Translating;
 #[cfg(feature = "aws")]
@@ -88,6 +90,8 @@ pub(crate) struct UpFlags {
     processing: processing::ProcessingFlags,
     #[command(flatten)]
     notify: notify::NotifyFlags,
+    #[command(flatten)]
+    faces: faces::FaceFlags,
 }
 
 /// Settings of every command.
@@ -126,6 +130,7 @@ pub(crate) struct UpSettings {
     pub(crate) retention: Option<Duration>,
     pub(crate) translating: Translating,
     pub(crate) webhooks: Webhooks,
+    pub(crate) faces: Faces,
     /// The events of a stack on AWS that are taken in by `POST /sns`; `None` where none are.
     pub(crate) sns: Option<Sns>,
     /// How often and when a failed delivery is tried again.
@@ -199,6 +204,7 @@ impl Settings {
             "api_keys",
         ]);
         layers.known(&notify::NAMES);
+        layers.known(&faces::NAMES);
         layers.known(&processing::NAMES);
         layers.settle(settings)
     }
@@ -277,6 +283,7 @@ impl UpSettings {
             retention: layers.one("retention", up.retention.as_deref(), days),
             translating: Translating::read(&mut layers, &up.processing),
             webhooks: Webhooks::read(&mut layers, &up.notify),
+            faces: Faces::read(&mut layers, &up.faces),
             sns: Sns::read(&mut layers, &up.notify),
             retries: Retries {
                 first: layers.one("retry_first_ms", None, milliseconds).unwrap_or(Retries::default().first),

@@ -3,6 +3,7 @@
 
 mod gallery;
 mod patience;
+mod who;
 
 use data_encoding::BASE32_NOPAD;
 use jiff::Timestamp;
@@ -12,6 +13,8 @@ use sha2::{Digest as _, Sha256};
 use crate::message::{CollectionName, Owner, PersonName};
 
 pub use gallery::{Agreed, Asked, Gallery};
+pub use patience::patiently;
+pub use who::{Entry, Who};
 
 /// A collection. Its owner is a part of what it is called: nobody else can name it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

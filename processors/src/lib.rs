@@ -4,8 +4,9 @@
 //! # Layout, in reading order
 //! `processor` is the one shape that they all have, and what makes it happen once. `moderation` decides who may see an image and
 //! `review` takes down what people decide; `translation` names labels in other languages; `write_back` puts what is known beside
-//! the original; `notify` tells webhooks, and `sns` takes in what a stack on AWS tells.
+//! the original; `faces` keeps and matches faces for people who ask by message; `notify` tells webhooks, and `sns` takes in what a stack on AWS tells.
 
+pub mod faces;
 pub mod moderation;
 pub mod notify;
 pub mod processor;

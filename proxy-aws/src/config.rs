@@ -13,10 +13,13 @@ use common::{
     source::HostPort,
     translation::Language,
 };
+use processors::faces::WIKIPEDIA;
 use proxy_aws::configuration::{GLOSSARY, POLICY, SHADOW, WEBHOOKS};
 use url::Url;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Days that a vector of a face stays unless it is said otherwise.
+const FACES_DAYS: u32 = 365;
 
 /// What the operator decides.
 #[derive(Debug)]
@@ -43,6 +46,10 @@ pub(crate) struct Settings {
     pub(crate) processors: Vec<ProcessorName>,
     /// What labels are translated into.
     pub(crate) languages: Vec<Language>,
+    /// How long a vector of a face stays; `None` where no service keeps faces.
+    pub(crate) faces: Option<Duration>,
+    /// Where it is looked up who a matched person is; `None` where nowhere.
+    pub(crate) wikipedia: Option<Url>,
     /// Where the operator's files lie.
     pub(crate) config_bucket: Option<String>,
     pub(crate) stage: String,
@@ -65,10 +72,11 @@ pub(crate) enum ProcessorName {
     Translation,
     WriteBack,
     Notify,
+    Faces,
 }
 
 impl ProcessorName {
-    const ALL: [Self; 4] = [Self::Moderation, Self::Translation, Self::WriteBack, Self::Notify];
+    const ALL: [Self; 5] = [Self::Moderation, Self::Translation, Self::WriteBack, Self::Notify, Self::Faces];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -76,6 +84,7 @@ impl ProcessorName {
             Self::Translation => "translation",
             Self::WriteBack => "write-back",
             Self::Notify => "notify",
+            Self::Faces => "faces",
         }
     }
 
@@ -84,6 +93,7 @@ impl ProcessorName {
         match self {
             Self::Moderation => Some(Topic::ImageModerated),
             Self::Translation => Some(Topic::LabelsTranslated),
+            Self::Faces => Some(Topic::DispatchResponse),
             Self::WriteBack | Self::Notify => None,
         }
     }
@@ -94,7 +104,7 @@ impl ProcessorName {
             Self::Moderation => &[POLICY, SHADOW],
             Self::Translation => &[GLOSSARY],
             Self::Notify => &[WEBHOOKS],
-            Self::WriteBack => &[],
+            Self::WriteBack | Self::Faces => &[],
         }
     }
 }
@@ -137,6 +147,8 @@ impl Settings {
                 .many("allow_target", &[], |text| text.parse::<HostPort>().map_err(|error| error.message().to_owned())),
             limits: layers.limits(),
             languages: languages(&mut layers, &processors),
+            faces: faces(&mut layers),
+            wikipedia: wikipedia(&mut layers),
             config_bucket: config_bucket(&mut layers, &processors),
             processors,
             stage: layers.one("stage", None, text).unwrap_or_else(|| "dev".to_owned()),
@@ -205,6 +217,26 @@ fn detectors(layers: &mut Layers<'_>) -> Vec<Detector> {
     detectors
 }
 
+/// Who keeps faces, and for how many days.
+fn faces(layers: &mut Layers<'_>) -> Option<Duration> {
+    let keeps = |text: &str| match text {
+        "rekognition" => Ok(true),
+        "none" => Ok(false),
+        _ => Err("rekognition or none"),
+    };
+    let keeps = layers.one("faces", None, keeps).unwrap_or(false);
+    let days = layers.one("faces_retention", None, number::<u32>).unwrap_or(FACES_DAYS);
+    keeps.then(|| DAY * days)
+}
+
+fn wikipedia(layers: &mut Layers<'_>) -> Option<Url> {
+    let url = |text: &str| match text {
+        "none" => Ok(None),
+        url => url.parse::<Url>().map(Some).map_err(|error| format!("a URL or none: {error}")),
+    };
+    layers.one("wikipedia_url", None, url).unwrap_or_else(|| WIKIPEDIA.parse().ok())
+}
+
 /// The configuration itself, or the file that the standard variable names.
 fn google_credentials(layers: &mut Layers<'_>) -> Option<String> {
     // Taken whole: it is JSON, and its commas separate nothing.
@@ -268,9 +300,16 @@ mod tests {
 
     #[test]
     fn processors_need_their_topics_languages_and_files() {
-        let with = [&LEAST[..], &[("CROSSLENS_PROCESSORS", "moderation,translation,notify,blurring")]].concat();
+        let with = [&LEAST[..], &[("CROSSLENS_PROCESSORS", "moderation,translation,notify,faces,blurring")]].concat();
         let message = Settings::resolve(&environment(&with)).unwrap_err().message().to_owned();
-        for part in ["blurring is none of", "image_moderated", "labels_translated", "LANGUAGES", "CONFIG_BUCKET"] {
+        for part in [
+            "blurring is none of",
+            "dispatch_response",
+            "image_moderated",
+            "labels_translated",
+            "LANGUAGES",
+            "CONFIG_BUCKET",
+        ] {
             assert!(message.contains(part), "{part} in {message}");
         }
         let with =
@@ -287,6 +326,16 @@ mod tests {
         assert_eq!(settings.buckets.as_ref(), ["pictures", "more"]);
         assert_eq!(settings.detectors.last(), Some(&Detector::Rekognition));
         assert_eq!(settings.retention, None);
+    }
+
+    #[test]
+    fn faces_are_kept_where_it_is_said_and_for_a_year() {
+        let faces =
+            |pairs: &[(&str, &str)]| Settings::resolve(&environment(&[&LEAST[..], pairs].concat())).unwrap().faces;
+        assert_eq!(faces(&[]), None);
+        assert_eq!(faces(&[("CROSSLENS_FACES", "none"), ("CROSSLENS_FACES_RETENTION", "7")]), None);
+        assert_eq!(faces(&[("CROSSLENS_FACES", "rekognition")]), Some(DAY * 365));
+        assert_eq!(faces(&[("CROSSLENS_FACES", "rekognition"), ("CROSSLENS_FACES_RETENTION", "7")]), Some(DAY * 7));
     }
 
     #[test]

@@ -33,6 +33,7 @@ mod server;
 mod sigv4;
 mod translate_stand_in;
 mod vision_stand_in;
+mod wikipedia_stand_in;
 
 pub use self::{
     aws_json::{AwsJsonStandIn, Fault, Spoken},
@@ -54,9 +55,10 @@ pub use self::{
     made_up_bucket::made_up_backfill,
     process::{Memory, alive, children, memory, signal, wait_until, wait_until_async},
     python::{aws_python, bench_python, infra_python, lambda_python, moto_python, photo, photos, python, sam_python},
-    rekognition_stand_in::{Asked, RekognitionStandIn},
+    rekognition_stand_in::{Asked, Painted, RekognitionStandIn, Remembered, Vectors, painted},
     server::{Builder, Server},
     sigv4::{ACCESS_KEY, SECRET_KEY, Signed},
     translate_stand_in::{Text, TranslateStandIn},
     vision_stand_in::{Call, Reply, VisionStandIn},
+    wikipedia_stand_in::WikipediaStandIn,
 };

@@ -119,7 +119,8 @@ impl Gallery {
                 return Err(Error::new(Kind::Unavailable, "the same request is being worked on").after(wait));
             }
         };
-        let late = |_| Error::new(Kind::DeadlineExceeded, "the face could not be added in time");
+        let late =
+            |_| Error::new(Kind::DeadlineExceeded, "the face could not be added in time").with_retry(Retry::Exhausted);
         let added = timeout(PATIENCE, self.add_once(&vector, image, person, tried)).await.map_err(late)?;
         match &added {
             Ok(Added::Yes { .. }) => self.vectors.keep(&vector).await?,

@@ -9,7 +9,7 @@ pub(super) const PAUSES: [Duration; 4] =
     [Duration::ZERO, Duration::from_millis(200), Duration::from_millis(800), Duration::from_millis(2400)];
 
 /// Tries what may be done twice until it succeeds, cannot succeed, or has been tried for long enough.
-pub(super) async fn patiently<T, F: Future<Output = Result<T>>>(mut work: impl FnMut() -> F) -> Result<T> {
+pub async fn patiently<T, F: Future<Output = Result<T>>>(mut work: impl FnMut() -> F) -> Result<T> {
     let mut last: Option<Error> = None;
     for pause in PAUSES {
         if !pause.is_zero() {

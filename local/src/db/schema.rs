@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::Fault;
 
 /// Step `n` brings a file from version `n` to `n + 1`; a step that was released is never changed.
-const STEPS: [&str; 3] = [V1, V2, V3];
+const STEPS: [&str; 4] = [V1, V2, V3, FACES];
 
 const V1: &str = "
 -- One answer for the same bytes, features, provider and model; requests stand on it.
@@ -82,6 +82,20 @@ CREATE INDEX audit_image ON audit (image);
 CREATE TABLE phrase (
     language TEXT NOT NULL, phrase TEXT NOT NULL, text TEXT NOT NULL, by TEXT NOT NULL,
     PRIMARY KEY (language, phrase)) WITHOUT ROWID;
+";
+
+const FACES: &str = "
+-- Vectors of faces, by whoever made the collection: kept, or being added until ends_ms. No names.
+CREATE TABLE face_vector (
+    owner TEXT NOT NULL, collection TEXT NOT NULL, mark TEXT NOT NULL,
+    added_ms INTEGER NOT NULL, ends_ms INTEGER NOT NULL, kept INTEGER NOT NULL DEFAULT 0, body TEXT NOT NULL,
+    PRIMARY KEY (owner, collection, mark)) WITHOUT ROWID;
+CREATE INDEX face_vector_added ON face_vector (added_ms);
+CREATE TABLE face_consent (owner TEXT PRIMARY KEY, agreed_ms INTEGER NOT NULL) WITHOUT ROWID;
+-- What was found when a request was first worked on; erased_ms where that is a line of the audit log.
+CREATE TABLE face_note (
+    owner TEXT NOT NULL, request TEXT NOT NULL, at_ms INTEGER NOT NULL, erased_ms INTEGER, body TEXT NOT NULL,
+    PRIMARY KEY (owner, request));
 ";
 
 /// Sets the file's modes and brings its tables up to date, in one transaction.

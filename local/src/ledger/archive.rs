@@ -13,7 +13,7 @@ use common::{
 use rusqlite::{Connection, params};
 
 use super::{
-    SqliteLedger, journal,
+    SqliteLedger, faces, journal,
     rows::{Row, detach, reusable, word},
 };
 use crate::db::{Fault, ms, now_ms};
@@ -99,7 +99,8 @@ impl SqliteLedger {
                     forget(connection, &id.parse()?)?;
                 }
                 let strays = journal::purge(connection, before, PURGE_STEP)?;
-                Ok(ids.len().max(strays))
+                let notes = faces::purge(connection, before, PURGE_STEP)?;
+                Ok(ids.len().max(strays).max(notes))
             };
             let count = self.db.write(step).await?;
             total = total.saturating_add(count);

@@ -24,6 +24,7 @@ async fn behaves_as_every_ledger() {
     suites::erase(ledger.as_ref()).await;
     suites::journal(ledger.clone()).await;
     suites::reviews(ledger.as_ref()).await;
+    suites::remembered_faces(ledger).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
