@@ -83,6 +83,7 @@ async fn behaves_as_every_ledger(url: &str, boto: &Boto) {
         suites::journal(Arc::new(ledger.clone())).await;
         suites::reviews(&ledger).await;
         suites::phrases(&ledger).await;
+        suites::remembered_faces(Arc::new(ledger.clone())).await;
     }
 }
 

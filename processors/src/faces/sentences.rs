@@ -11,7 +11,7 @@ use common::{
 pub const QUESTION: &str = "Before faces are kept or compared: a numeric description of each face that you add is kept in your own \
                             collections, where nobody else can use it, until you say \"face forget\" or \"face delcol\" or its time is \
                             over. The name of a match is looked up in Wikipedia. Do you agree, and do the people on your pictures? \
-                            Then answer \"face consent\" and send your picture again.";
+                            Then answer \"yes\" or \"face consent\", and send your picture again.";
 
 pub(super) const AGREED: &str = "Thank you, your consent is noted. Send your picture again.";
 pub(super) const NO_SERVICE: &str = "This Crosslens has no face service, so that it keeps and matches no faces.";
