@@ -66,17 +66,18 @@ impl Wikipedia {
 #[async_trait]
 impl Biographies for Wikipedia {
     async fn about(&self, name: &str) -> Result<Option<Biography>> {
-        if let Some((at, known)) = self.known.get(name)
-            && at.elapsed() < FRESH
-        {
-            return Ok(known);
+        if self.known.get(name).is_some_and(|(at, _)| at.elapsed() >= FRESH) {
+            self.known.remove(name);
         }
-        let found = match self.fetch.fetch(&ImageSource::Url(self.url(name)?)).await {
-            Ok(json) => read(&json)?,
-            Err(error) if error.kind() == Kind::SourceNotFound => None,
-            Err(error) => return Err(error),
+        // Of several who ask for one name at the same time one goes; a failure is not remembered.
+        let asked = async {
+            match self.fetch.fetch(&ImageSource::Url(self.url(name)?)).await {
+                Ok(json) => Ok((Instant::now(), read(&json)?)),
+                Err(error) if error.kind() == Kind::SourceNotFound => Ok((Instant::now(), None)),
+                Err(error) => Err(error),
+            }
         };
-        self.known.insert(name.to_owned(), (Instant::now(), found.clone()));
+        let (_, found) = self.known.get_or_insert_async(name, asked).await?;
         Ok(found)
     }
 }

@@ -95,7 +95,10 @@ fn every_function_may_do_what_it_needs_and_nothing_else() {
         ("Notify", format!("{LOGS} {PROCESS} {QUEUE}")),
         (
             "Messages",
-            format!("{LOGS} dynamodb:DeleteItem dynamodb:GetItem dynamodb:Query dynamodb:UpdateItem sns:Publish"),
+            format!(
+                "{LOGS} dynamodb:BatchGetItem dynamodb:DeleteItem dynamodb:GetItem dynamodb:Query dynamodb:UpdateItem \
+                 sns:Publish"
+            ),
         ),
         ("Faces", format!("{LOGS} {PROCESS} {QUEUE} {keep} sns:Publish")),
         (
@@ -104,7 +107,7 @@ fn every_function_may_do_what_it_needs_and_nothing_else() {
                 "{LEDGER} {LOGS} {LOOK} {QUEUE} s3:DeleteObject s3:GetObject s3:ListBucket s3:PutObject sns:Publish"
             ),
         ),
-        ("Dispatch", format!("{LOGS} {PROCESS} {QUEUE}")),
+        ("Dispatch", format!("{LOGS} {PROCESS} {QUEUE} dynamodb:BatchGetItem")),
     ];
     let mut roles = BTreeSet::new();
     for (function, needs) in &needs {

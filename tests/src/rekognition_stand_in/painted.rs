@@ -13,6 +13,9 @@ const HUES: usize = 12;
 /// A face has at least so many pixels; less is a seam between colours.
 const SPECK: u32 = 30;
 
+/// What was seen of one hue: pixels, sums of the channels, and the box.
+type Seen = (u32, [f64; 3], [u32; 4]);
+
 /// A face on a picture.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Painted {
@@ -65,8 +68,7 @@ pub(super) fn faces(picture: &RgbImage) -> Option<Vec<Painted>> {
     if !corners.into_iter().all(is_grey) {
         return None;
     }
-    // Of each hue: pixels, sums of the channels, and the box.
-    let mut seen: [Option<(u32, [f64; 3], [u32; 4])>; HUES] = [None; HUES];
+    let mut seen: [Option<Seen>; HUES] = [None; HUES];
     for (x, y, pixel) in picture.enumerate_pixels() {
         let Some(hue) = hue(pixel.0) else { continue };
         let (pixels, sums, bounds) = seen[hue].get_or_insert((0, [0.0; 3], [x, y, x, y]));
@@ -74,7 +76,7 @@ pub(super) fn faces(picture: &RgbImage) -> Option<Vec<Painted>> {
         sums.iter_mut().zip(pixel.0).for_each(|(sum, channel)| *sum += f64::from(channel));
         *bounds = [bounds[0].min(x), bounds[1].min(y), bounds[2].max(x), bounds[3].max(y)];
     }
-    let face = |(pixels, sums, [left, top, right, bottom]): (u32, [f64; 3], [u32; 4])| {
+    let face = |(pixels, sums, [left, top, right, bottom]): Seen| {
         let part = |of: u32, whole: u32| f64::from(of) / f64::from(whole);
         let bounds =
             [part(left, width), part(top, height), part(right - left + 1, width), part(bottom - top + 1, height)];
