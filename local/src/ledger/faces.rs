@@ -142,7 +142,7 @@ impl Notes for SqliteLedger {
         let owner = owner.clone();
         let find = move |connection: &Connection| {
             let sql = "SELECT body FROM face_note WHERE owner = ?1 AND erased_ms IS NOT NULL
-                       ORDER BY erased_ms DESC LIMIT ?2";
+                       ORDER BY erased_ms DESC, rowid DESC LIMIT ?2";
             let mut statement = connection.prepare_cached(sql)?;
             let rows = statement.query_map(params![owner.as_str(), limit], |row| row.get::<_, String>(0))?;
             let notes = rows.map(|body| Ok(serde_json::from_str(&body?)?)).collect::<Result<Vec<Note>, Fault>>()?;
