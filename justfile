@@ -80,7 +80,8 @@ smoke $STAGE $REGION:
     echo "$said"
     [[ $said == "Image Results: "?* ]] || { echo "the stage does not label" >&2; exit 1; }
 
-# One function alone: http, uploads, backfill, sweep, moderation, translation, write-back or notify on AWS, detector on Google.
+# One function alone: http, uploads, backfill, sweep, moderation, translation, write-back or notify on AWS, where there is an account
+# at Twilio messages, faces, label-messages or dispatch, detector on Google.
 deploy-function $STAGE $REGION $NAME: (_stage STAGE REGION)
     #!/usr/bin/env bash
     set -euo pipefail
@@ -132,7 +133,8 @@ logs $STAGE $REGION $NAME $FOLLOW="": (_stage STAGE REGION)
     function=$({{ just }} _function "$STAGE" "$NAME")
     exec aws logs tail "/aws/lambda/$function" --region "$REGION" --since 1h ${FOLLOW:+--follow}
 
-# Back to the version before, in seconds and without building: one function, the detector, or all of them.
+# Back to the version before, in seconds and without building: one function, the detector, or all that every stage has; those for
+# messages one by one.
 rollback $STAGE $REGION $NAME="all": (_stage STAGE REGION)
     #!/usr/bin/env bash
     set -euo pipefail
@@ -235,10 +237,10 @@ _function $STAGE $NAME:
     #!/usr/bin/env bash
     set -euo pipefail
     case $NAME in
-        http | uploads | backfill | sweep | moderation | translation | write-back | notify)
+        http | uploads | backfill | sweep | moderation | translation | write-back | notify | messages | faces | label-messages | dispatch)
             echo "crosslens-$STAGE-$NAME" ;;
         *)
-            echo "http, uploads, backfill, sweep, moderation, translation, write-back, notify or detector, not $NAME" >&2
+            echo "http, uploads, backfill, sweep, moderation, translation, write-back, notify, messages, faces, label-messages, dispatch or detector, not $NAME" >&2
             exit 2 ;;
     esac
 

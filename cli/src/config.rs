@@ -1,6 +1,7 @@
 //! Settings: flags over environment over `crosslens.toml`, every problem named at once. The only place that reads the
 //! environment.
 
+mod faces;
 mod notify;
 mod processing;
 mod values;
@@ -25,6 +26,7 @@ use local::Retries;
 use processors::messages;
 use reqwest::Url;
 
+pub(crate) use faces::{FaceService, Faces};
 pub(crate) use notify::{Sns, Webhooks};
 pub(crate) use processing::Translating;
 #[cfg(feature = "aws")]
@@ -89,6 +91,8 @@ pub(crate) struct UpFlags {
     processing: processing::ProcessingFlags,
     #[command(flatten)]
     notify: notify::NotifyFlags,
+    #[command(flatten)]
+    faces: faces::FaceFlags,
 }
 
 /// Settings of every command.
@@ -129,6 +133,7 @@ pub(crate) struct UpSettings {
     pub(crate) retention: Option<Duration>,
     pub(crate) translating: Translating,
     pub(crate) webhooks: Webhooks,
+    pub(crate) faces: Faces,
     /// The events of a stack on AWS that are taken in by `POST /sns`; `None` where none are.
     pub(crate) sns: Option<Sns>,
     /// Who messages come from and go to.
@@ -204,6 +209,7 @@ impl Settings {
             "api_keys",
         ]);
         layers.known(&notify::NAMES);
+        layers.known(&faces::NAMES);
         layers.known(&processing::NAMES);
         layers.known(&messages::NAMES);
         layers.settle(settings)
@@ -286,6 +292,7 @@ impl UpSettings {
             },
             translating: Translating::read(&mut layers, &up.processing),
             webhooks: Webhooks::read(&mut layers, &up.notify),
+            faces: Faces::read(&mut layers, &up.faces),
             sns: Sns::read(&mut layers, &up.notify),
             messages: twilio(&mut layers),
             retries: Retries {

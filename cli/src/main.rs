@@ -11,6 +11,7 @@ mod doctor;
 mod downstream;
 mod events;
 mod export;
+mod faces;
 mod label;
 #[cfg(not(feature = "aws"))]
 mod lacking;

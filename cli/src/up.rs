@@ -6,19 +6,23 @@ use axum::{Router, routing::get};
 use common::{
     analysis::{Feature, Features},
     error::{Error, Kind, Result},
-    http::{Admission, Callers, Drain, Front, Kept, Patience, api, install_metrics, layers, serve, terminated},
+    http::{
+        Admission, Callers, Drain, FaceFront, Front, Kept, Patience, api, collections, install_metrics, layers, serve,
+        terminated,
+    },
     pipeline::Pipeline,
     request::Cloud,
     sample::SAMPLE,
 };
 use local::{From, OBJECT_CREATED, Subscription};
 use tokio::{net::TcpListener, sync::watch, time::interval};
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use crate::{
     compose::{self, Composed},
-    config::{Detector, UpSettings},
+    config::{Detector, Faces, UpSettings},
     downstream::{self, Askable, Files},
+    faces,
     messages,
     page::{self, Live},
     reviews, sns,
@@ -42,12 +46,14 @@ pub(crate) async fn run(settings: UpSettings) -> Result<ExitCode> {
     let screen = Askable { policies: files.policies.clone(), tells };
     let composed = compose::exclusive(&settings.common, Arc::new(screen)).await?;
     composed.pipeline.sweep(Duration::ZERO).await?;
-    let consumers = consumers(&settings, &composed, &files).await?;
+    let faces = faces::front(&settings.faces, &composed).await?;
+    let consumers = consumers(&settings, &composed, &files, &faces).await?;
     let watch = composed.local.watch()?;
     let (stop, stopping) = watch::channel(false);
     let house = keep_house(composed.pipeline.clone(), composed.local.clone(), files, settings.retention);
+    let forgetting = tokio::spawn(keep_faces(settings.faces.clone(), faces.clone()));
     let housekeeping = tokio::spawn(house);
-    let app = app(&settings, &composed, address, stopping)?;
+    let app = app(&settings, &composed, faces, address, stopping)?;
 
     welcome(&settings, &format!("http://{address}"));
     let stopped = async {
@@ -56,6 +62,7 @@ pub(crate) async fn run(settings: UpSettings) -> Result<ExitCode> {
     };
     let drain = serve(listener, app, stopped, Patience { head: settings.head_timeout, drain: DRAIN }).await;
     housekeeping.abort();
+    forgetting.abort();
     drop(watch);
     for consumer in consumers {
         consumer.stop().await;
@@ -69,6 +76,7 @@ pub(crate) async fn run(settings: UpSettings) -> Result<ExitCode> {
 fn app(
     settings: &UpSettings,
     composed: &Composed,
+    faces: FaceFront,
     address: SocketAddr,
     stopping: watch::Receiver<bool>,
 ) -> Result<Router> {
@@ -87,6 +95,7 @@ fn app(
     let uploads = uploads::routes(composed.local.bucket.clone(), settings.common.limits.max_bytes);
     let mut routes = api(&front)
         .merge(layers::admitted(uploads, &front.admission, front.deadline))
+        .merge(layers::admitted(collections(faces), &front.admission, front.deadline))
         .merge(layers::admitted(reviews::routes(composed.local.clone()), &front.admission, front.deadline))
         .merge(layers::admitted(
             sns::routes(settings.sns.as_ref(), Arc::new(composed.local.topics.clone()))?,
@@ -103,7 +112,12 @@ fn app(
 }
 
 /// The labeller of uploads, the processors, and one consumer for each webhook.
-async fn consumers(settings: &UpSettings, composed: &Composed, files: &Files) -> Result<Vec<Subscription>> {
+async fn consumers(
+    settings: &UpSettings,
+    composed: &Composed,
+    files: &Files,
+    faces: &FaceFront,
+) -> Result<Vec<Subscription>> {
     let topics = &composed.local.topics;
     let labeller = Labeller(composed.pipeline.clone());
     let at_a_time = std::thread::available_parallelism().map_or(4, usize::from) * 4;
@@ -111,7 +125,8 @@ async fn consumers(settings: &UpSettings, composed: &Composed, files: &Files) ->
     let label =
         topics.subscribe("label", &[OBJECT_CREATED], From::Start, at_a_time, retries, Arc::new(labeller)).await?;
     let mut consumers = vec![label];
-    let built_in = downstream::built_in(composed, files, &settings.translating);
+    let mut built_in = downstream::built_in(composed, files, &settings.translating);
+    built_in.push(Arc::new(faces::processor(faces)));
     consumers.extend(downstream::attach(composed, built_in, retries).await?);
     consumers.extend(downstream::attach(composed, messages::processors(settings, composed)?, retries).await?);
     consumers.extend(downstream::tell(composed, webhook::notifiers(settings)?, retries).await?);
@@ -137,6 +152,19 @@ async fn keep_house(pipeline: Pipeline, local: local::Local, mut files: Files, r
             && let Err(error) = local.purge(retention).await
         {
             error!(%error, cause = error.causes(), "what is older than the retention is not forgotten yet");
+        }
+    }
+}
+
+/// Forgets faces that have been kept for long enough.
+async fn keep_faces(settings: Faces, front: FaceFront) {
+    let mut ticks = interval(SWEEP);
+    while let Some(gallery) = &front.gallery {
+        ticks.tick().await;
+        match faces::expire(&settings, gallery).await {
+            Ok(0) => {}
+            Ok(vectors) => info!(vectors, "faces are forgotten, their time was over"),
+            Err(error) => error!(%error, cause = error.causes(), "faces whose time is over are not forgotten yet"),
         }
     }
 }

@@ -7,6 +7,7 @@
 mod admission;
 mod body;
 mod caller;
+mod collections;
 mod context;
 mod detect;
 mod detector;
@@ -24,6 +25,7 @@ mod trace;
 pub use admission::Admission;
 pub use body::bounded;
 pub use caller::{Callers, Verify};
+pub use collections::{FaceFront, collections};
 pub use context::Context;
 pub use guard::Guard;
 pub use observe::install_metrics;

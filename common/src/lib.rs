@@ -8,6 +8,7 @@
 //! `endpoints` knows when to leave one alone, `http` is the wire, `settings` reads what the operator wants.
 
 pub mod derived;
+pub mod faces;
 pub(crate) mod later;
 pub mod look;
 pub mod pipeline;

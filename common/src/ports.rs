@@ -17,12 +17,14 @@ use crate::{
 };
 
 mod downstream;
+mod faces;
 mod messages;
 pub mod suites;
 
 pub use downstream::{
     Dossier, Dossiers, Journal, OWN_TAGS, Originals, Phrases, Reviews, Screen, Settled, Settlement, Unscreened,
 };
+pub use faces::{Adding, Biographies, Collections, Consents, Faces, Notes, Portraits, Vectors};
 pub use messages::{Begun, Ended, Numbers, Replies, Rest, Standing};
 
 /// Opens an image source.

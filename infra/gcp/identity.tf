@@ -22,7 +22,7 @@ resource "google_service_account" "proxy" {
 
 locals {
   # The roles of the functions that ask a detector, as infra/aws/template.yaml names them.
-  aws_roles = [for function in ["http", "uploads", "backfill"] : "crosslens-${var.stage}-${function}-${var.aws_region}"]
+  aws_roles = [for function in ["http", "uploads", "backfill", "label-messages"] : "crosslens-${var.stage}-${function}-${var.aws_region}"]
   # A Lambda function signs as an assumed role; the session's name behind it is left out.
   aws_sessions = [for role in local.aws_roles : "arn:aws:sts::${var.aws_account_id}:assumed-role/${role}"]
 }

@@ -1,8 +1,9 @@
 //! The ledger on SQLite: who works on which request, how it ended, what was promised and what is still to be published.
 //! The rows' own words are in `rows`; looking up and erasing are in `archive`, what processors have done in `journal`, people's
-//! numbers and replies in `messages`.
+//! numbers and replies in `messages`, what is remembered of faces in `faces`.
 
 mod archive;
+mod faces;
 mod journal;
 mod messages;
 mod rows;

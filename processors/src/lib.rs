@@ -4,8 +4,10 @@
 //! # Layout, in reading order
 //! `processor` is the one shape that they all have, and what makes it happen once. `moderation` decides who may see an image and
 //! `review` takes down what people decide; `translation` names labels in other languages; `write_back` puts what is known beside
-//! the original; `notify` tells webhooks, and `sns` takes in what a stack on AWS tells; `messages` lets people ask by text message, and answers them.
+//! the original; `faces` keeps and matches faces for people who ask by message; `notify` tells webhooks, and `sns` takes in what a
+//! stack on AWS tells; `messages` lets people ask by text message, and answers them.
 
+pub mod faces;
 pub mod messages;
 pub mod moderation;
 pub mod notify;

@@ -6,17 +6,19 @@ use axum::Router;
 use common::{
     detectors::{Cached, Failover, Remote},
     error::{Result, internal},
-    http::{Admission, Front, Guard, Kept, api, layers},
+    faces::Gallery,
+    http::{Admission, FaceFront, Front, Guard, Kept, api, collections, layers},
     intake::Intake,
     look::Look,
     pipeline::Pipeline,
-    ports::{Detect, Identity, Publish, Screen, Unscreened},
+    ports::{Biographies, Detect, Identity, Publish, Screen, Unscreened},
     request::Cloud,
     sample::SAMPLE,
     source::{FetchLimits, GuardedPost, SourcePolicy, Sources, SystemResolver, WebFetcher},
 };
 use processors::{
     Processor, Worker, WriteBack,
+    faces::{FaceRequests, Wikipedia},
     messages::{self, Dispatch, Door, Labels, Twilio},
     moderation::{Moderator, Policies},
     notify::{Notify, Post},
@@ -29,7 +31,7 @@ use proxy_aws::{
     entry::{Entry, Events, Sweep, Uploads},
     google_identity::GoogleIdentity,
     operator::{Operator, Telling},
-    rekognition::Rekognition,
+    rekognition::{Rekognition, RekognitionFaces},
     s3::Buckets,
     sns::SnsTopics,
     sqs::Delays,
@@ -92,11 +94,18 @@ pub(crate) async fn compose(settings: &Settings, clients: &Clients) -> Result<En
         admission: Admission::new(32, 32),
     };
     let delays = Delays::new(clients.sqs.clone(), &settings.queues, settings.retry_delay);
-    let processors = processors(settings, clients, &pipeline, &bucket, &remembers, operator.as_ref())?;
+    let gallery = gallery(settings, clients, &pipeline, &remembers)?;
+    let faces = FaceFront {
+        gallery: gallery.clone(),
+        fetch: pipeline.look.fetch.clone(),
+        intake: pipeline.look.intake.clone(),
+    };
+    let processors = processors(settings, clients, &pipeline, &bucket, &remembers, operator.as_ref(), &faces)?;
+    let faces = layers::admitted(collections(faces), &front.admission, front.deadline);
     let door = layers::admitted(door(settings, &remembers, &publish), &front.admission, front.deadline);
     let tells = settings.processors.contains(&ProcessorName::Notify);
     Ok(Entry {
-        routes: layers::wrap(api(&front).merge(door), Cloud::Aws, Guard::Off, settings.callers.clone()),
+        routes: layers::wrap(api(&front).merge(faces).merge(door), Cloud::Aws, Guard::Off, settings.callers.clone()),
         uploads: Uploads {
             pipeline: pipeline.clone(),
             buckets: settings.buckets.clone(),
@@ -111,7 +120,13 @@ pub(crate) async fn compose(settings: &Settings, clients: &Clients) -> Result<En
             stage: settings.stage.clone(),
         },
         operator,
-        sweep: Sweep { pipeline, ledger, age: settings.sweep_age, stage: settings.stage.clone() },
+        sweep: Sweep {
+            pipeline,
+            ledger,
+            age: settings.sweep_age,
+            faces: gallery.zip(settings.faces),
+            stage: settings.stage.clone(),
+        },
         grace: GRACE,
     })
 }
@@ -153,6 +168,7 @@ fn processors(
     bucket: &Buckets,
     ledger: &Arc<DynamoLedger>,
     operator: Option<&Operator>,
+    faces: &FaceFront,
 ) -> Result<Vec<Arc<dyn Processor>>> {
     let policies = operator.map_or_else(|| Policies::new(None, None), |operator| Ok(operator.policies()))?;
     let glossaries = operator.map(Operator::glossaries).unwrap_or_default();
@@ -179,6 +195,10 @@ fn processors(
                 store: bucket.clone(),
                 originals: bucket.clone(),
             }),
+            ProcessorName::Faces => {
+                let FaceFront { gallery, fetch, intake } = faces.clone();
+                Arc::new(FaceRequests { cloud: Cloud::Aws, gallery, fetch, intake })
+            }
             ProcessorName::LabelMessages => Arc::new(Labels::new(pipeline.clone())),
             ProcessorName::Dispatch => Arc::new(dispatch(settings, ledger)?),
             ProcessorName::Notify => return Ok(None),
@@ -208,6 +228,33 @@ fn door(settings: &Settings, ledger: &Arc<DynamoLedger>, publish: &Arc<dyn Publi
         limits: settings.messages.limits,
     };
     messages::routes(verifier, door)
+}
+
+/// The collections of faces, where Rekognition is to keep them.
+fn gallery(
+    settings: &Settings,
+    clients: &Clients,
+    pipeline: &Pipeline,
+    ledger: &Arc<DynamoLedger>,
+) -> Result<Option<Gallery>> {
+    if settings.faces.is_none() {
+        return Ok(None);
+    }
+    let intake = pipeline.look.intake.clone();
+    let service = Arc::new(RekognitionFaces::new(clients.rekognition.clone(), intake, &settings.stage));
+    let biographies = match &settings.wikipedia {
+        Some(url) => Some(Arc::new(Wikipedia::new(url.clone())?) as Arc<dyn Biographies>),
+        None => None,
+    };
+    Ok(Some(Gallery {
+        collections: service.clone(),
+        faces: service.clone(),
+        portraits: service,
+        vectors: ledger.clone(),
+        consents: ledger.clone(),
+        notes: ledger.clone(),
+        biographies,
+    }))
 }
 
 /// In the operator's order; the next one is asked when one does not answer.

@@ -13,11 +13,13 @@ use common::{
     source::HostPort,
     translation::Language,
 };
-use processors::messages;
+use processors::{faces::WIKIPEDIA, messages};
 use proxy_aws::configuration::{GLOSSARY, POLICY, SHADOW, WEBHOOKS};
 use url::Url;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Days that a vector of a face stays unless it is said otherwise.
+const FACES_DAYS: u32 = 365;
 
 /// What the operator decides.
 #[derive(Debug)]
@@ -44,6 +46,10 @@ pub(crate) struct Settings {
     pub(crate) processors: Vec<ProcessorName>,
     /// What labels are translated into.
     pub(crate) languages: Vec<Language>,
+    /// How long a vector of a face stays; `None` where no service keeps faces.
+    pub(crate) faces: Option<Duration>,
+    /// Where it is looked up who a matched person is; `None` where nowhere.
+    pub(crate) wikipedia: Option<Url>,
     /// Where the operator's files lie.
     pub(crate) config_bucket: Option<String>,
     /// Who messages come from and go to.
@@ -68,13 +74,21 @@ pub(crate) enum ProcessorName {
     Translation,
     WriteBack,
     Notify,
+    Faces,
     LabelMessages,
     Dispatch,
 }
 
 impl ProcessorName {
-    const ALL: [Self; 6] =
-        [Self::Moderation, Self::Translation, Self::WriteBack, Self::Notify, Self::LabelMessages, Self::Dispatch];
+    const ALL: [Self; 7] = [
+        Self::Moderation,
+        Self::Translation,
+        Self::WriteBack,
+        Self::Notify,
+        Self::Faces,
+        Self::LabelMessages,
+        Self::Dispatch,
+    ];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -82,6 +96,7 @@ impl ProcessorName {
             Self::Translation => "translation",
             Self::WriteBack => "write-back",
             Self::Notify => "notify",
+            Self::Faces => "faces",
             Self::LabelMessages => "label-messages",
             Self::Dispatch => "dispatch",
         }
@@ -92,7 +107,7 @@ impl ProcessorName {
         match self {
             Self::Moderation => Some(Topic::ImageModerated),
             Self::Translation => Some(Topic::LabelsTranslated),
-            Self::LabelMessages => Some(Topic::DispatchResponse),
+            Self::Faces | Self::LabelMessages => Some(Topic::DispatchResponse),
             Self::WriteBack | Self::Notify | Self::Dispatch => None,
         }
     }
@@ -103,7 +118,7 @@ impl ProcessorName {
             Self::Moderation => &[POLICY, SHADOW],
             Self::Translation => &[GLOSSARY],
             Self::Notify => &[WEBHOOKS],
-            Self::WriteBack | Self::LabelMessages | Self::Dispatch => &[],
+            Self::WriteBack | Self::Faces | Self::LabelMessages | Self::Dispatch => &[],
         }
     }
 }
@@ -147,6 +162,8 @@ impl Settings {
                 .many("allow_target", &[], |text| text.parse::<HostPort>().map_err(|error| error.message().to_owned())),
             limits: layers.limits(),
             languages: languages(&mut layers, &processors),
+            faces: faces(&mut layers),
+            wikipedia: wikipedia(&mut layers),
             config_bucket: config_bucket(&mut layers, &processors),
             processors,
             messages,
@@ -235,6 +252,26 @@ fn detectors(layers: &mut Layers<'_>) -> Vec<Detector> {
     detectors
 }
 
+/// Who keeps faces, and for how many days.
+fn faces(layers: &mut Layers<'_>) -> Option<Duration> {
+    let keeps = |text: &str| match text {
+        "rekognition" => Ok(true),
+        "none" => Ok(false),
+        _ => Err("rekognition or none"),
+    };
+    let keeps = layers.one("faces", None, keeps).unwrap_or(false);
+    let days = layers.one("faces_retention", None, number::<u32>).unwrap_or(FACES_DAYS);
+    keeps.then(|| DAY * days)
+}
+
+fn wikipedia(layers: &mut Layers<'_>) -> Option<Url> {
+    let url = |text: &str| match text {
+        "none" => Ok(None),
+        url => url.parse::<Url>().map(Some).map_err(|error| format!("a URL or none: {error}")),
+    };
+    layers.one("wikipedia_url", None, url).unwrap_or_else(|| WIKIPEDIA.parse().ok())
+}
+
 /// The configuration itself, or the file that the standard variable names.
 fn google_credentials(layers: &mut Layers<'_>) -> Option<String> {
     // Taken whole: it is JSON, and its commas separate nothing.
@@ -298,9 +335,16 @@ mod tests {
 
     #[test]
     fn processors_need_their_topics_languages_and_files() {
-        let with = [&LEAST[..], &[("CROSSLENS_PROCESSORS", "moderation,translation,notify,blurring")]].concat();
+        let with = [&LEAST[..], &[("CROSSLENS_PROCESSORS", "moderation,translation,notify,faces,blurring")]].concat();
         let message = Settings::resolve(&environment(&with)).unwrap_err().message().to_owned();
-        for part in ["blurring is none of", "image_moderated", "labels_translated", "LANGUAGES", "CONFIG_BUCKET"] {
+        for part in [
+            "blurring is none of",
+            "dispatch_response",
+            "image_moderated",
+            "labels_translated",
+            "LANGUAGES",
+            "CONFIG_BUCKET",
+        ] {
             assert!(message.contains(part), "{part} in {message}");
         }
         let with =
@@ -317,6 +361,16 @@ mod tests {
         assert_eq!(settings.buckets.as_ref(), ["pictures", "more"]);
         assert_eq!(settings.detectors.last(), Some(&Detector::Rekognition));
         assert_eq!(settings.retention, None);
+    }
+
+    #[test]
+    fn faces_are_kept_where_it_is_said_and_for_a_year() {
+        let faces =
+            |pairs: &[(&str, &str)]| Settings::resolve(&environment(&[&LEAST[..], pairs].concat())).unwrap().faces;
+        assert_eq!(faces(&[]), None);
+        assert_eq!(faces(&[("CROSSLENS_FACES", "none"), ("CROSSLENS_FACES_RETENTION", "7")]), None);
+        assert_eq!(faces(&[("CROSSLENS_FACES", "rekognition")]), Some(DAY * 365));
+        assert_eq!(faces(&[("CROSSLENS_FACES", "rekognition"), ("CROSSLENS_FACES_RETENTION", "7")]), Some(DAY * 7));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The ledger on DynamoDB: one table, and every change under a condition. What lies in the table is in `rows`, how a request
-//! ends in `records`; what processors make of it in `journal`, `reviews` and `phrases`; people's numbers and replies in `messages`.
+//! ends in `records`; what processors make of it in `journal`, `reviews` and `phrases`; people's numbers and replies in
+//! `messages`, what is remembered of faces in `faces`.
 //!
 //! An image costs three writes: the claim, one transaction with its outcome and its event, and the word that the event is
 //! published. The event lies in the request's own row, so that the outbox is an index over a few rows and not a row more.
@@ -10,6 +11,7 @@
 
 mod archive;
 mod change;
+mod faces;
 mod fault;
 mod journal;
 mod lists;

@@ -1,10 +1,11 @@
-//! Amazon Rekognition as a detector.
+//! Amazon Rekognition: as a detector, and in `faces` as what keeps faces.
 //!
 //! # Layout, in reading order
 //! Below is one image's way: `picture` makes it one that Rekognition takes, each feature is a call of its own, side by side, and
 //! `findings` reads the answers; `moderation` is the table from Amazon's categories to ours, `fault` the one place where
 //! failures are classified. Landmarks and colours Rekognition cannot tell.
 
+mod faces;
 mod fault;
 mod findings;
 mod moderation;
@@ -24,6 +25,7 @@ use common::{
 use metrics::counter;
 use tokio::time::timeout;
 
+pub use self::faces::RekognitionFaces;
 use self::fault::fault;
 
 /// What Rekognition cannot tell.

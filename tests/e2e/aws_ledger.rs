@@ -86,6 +86,7 @@ async fn behaves_as_every_ledger(url: &str, boto: &Boto) {
         suites::phrases(&ledger).await;
         suites::numbers(&ledger).await;
         suites::replies(&ledger).await;
+        suites::remembered_faces(Arc::new(ledger.clone())).await;
     }
 }
 

@@ -15,6 +15,7 @@ mod dead_letters;
 mod doctor;
 mod downstream;
 mod events;
+mod faces;
 mod failover;
 mod faults;
 mod fetch_limits;

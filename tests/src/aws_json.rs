@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    fmt::Debug,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -32,29 +33,37 @@ pub trait Spoken: Clone + Send + Sync + Sized + 'static {
     /// Its kind of error for a call that makes no sense.
     const INVALID: &'static str;
 
+    /// What the service remembers.
+    type State: Debug + Default + Send;
+
     /// What is kept of a call.
     ///
     /// # Errors
     /// What is wrong with it.
     fn read(operation: &str, request: Value) -> Result<Self, Fault>;
 
-    /// The usual answer.
-    fn answer(&self) -> Value;
+    /// The usual answer, and what the call changes.
+    ///
+    /// # Errors
+    /// What the service refuses though nothing is wrong with the call, as what is not there.
+    fn answer(&self, state: &mut Self::State) -> Result<Value, Fault>;
 }
 
 /// The stand-in, on a loopback port. It stops with the runtime that it was started on.
 #[derive(Debug, Clone)]
-pub struct AwsJsonStandIn<A> {
+pub struct AwsJsonStandIn<A: Spoken> {
     address: SocketAddr,
     shared: Arc<Mutex<Shared<A>>>,
     gate: Arc<watch::Sender<bool>>,
 }
 
 #[derive(Debug)]
-struct Shared<A> {
+struct Shared<A: Spoken> {
     asked: Vec<A>,
     faults: Vec<String>,
     next: BTreeMap<String, VecDeque<(u16, Value)>>,
+    lost: Vec<String>,
+    state: A::State,
 }
 
 impl<A: Spoken> AwsJsonStandIn<A> {
@@ -62,7 +71,8 @@ impl<A: Spoken> AwsJsonStandIn<A> {
     pub async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
-        let shared = Shared { asked: Vec::new(), faults: Vec::new(), next: BTreeMap::new() };
+        let (asked, faults, lost, next) = (Vec::new(), Vec::new(), Vec::new(), BTreeMap::new());
+        let shared = Shared { asked, faults, next, lost, state: A::State::default() };
         let stand_in = Self { address, shared: Arc::new(Mutex::new(shared)), gate: Arc::new(watch::Sender::new(true)) };
         let routes =
             Router::new().fallback(answer::<A>).layer(DefaultBodyLimit::max(64 << 20)).with_state(stand_in.clone());
@@ -78,6 +88,16 @@ impl<A: Spoken> AwsJsonStandIn<A> {
     /// Answers the next call of this operation with this status and JSON.
     pub fn next(&self, operation: &str, status: u16, body: Value) {
         self.shared().next.entry(operation.to_owned()).or_default().push_back((status, body));
+    }
+
+    /// Does what the next call of this operation wants, and answers it as if it had failed.
+    pub fn lose(&self, operation: &str) {
+        self.shared().lost.push(operation.to_owned());
+    }
+
+    /// Looks at what is remembered, or changes it.
+    pub fn with<T>(&self, look: impl FnOnce(&mut A::State) -> T) -> T {
+        look(&mut self.shared().state)
     }
 
     /// Answers nobody until [`Self::release`].
@@ -123,9 +143,18 @@ async fn answer<A: Spoken>(
     let (status, body) = {
         let mut shared = stand_in.shared();
         let told = shared.next.get_mut(&operation).and_then(VecDeque::pop_front);
-        let told = told.unwrap_or_else(|| (200, asked.answer()));
+        let told = told.unwrap_or_else(|| match asked.answer(&mut shared.state) {
+            Ok(answer) => (200, answer),
+            Err((kind, refusal)) => (400, json!({ "__type": kind, "Message": refusal })),
+        });
         shared.asked.push(asked);
-        told
+        match shared.lost.iter().position(|lost| *lost == operation) {
+            Some(place) => {
+                shared.lost.remove(place);
+                (500, json!({ "__type": "InternalServerError", "Message": "the answer is lost" }))
+            }
+            None => told,
+        }
     };
     let mut gate = stand_in.gate.subscribe();
     let _ = gate.wait_for(|open| *open).await;

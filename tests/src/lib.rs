@@ -35,6 +35,7 @@ mod sigv4;
 mod translate_stand_in;
 mod twilio_stand_in;
 mod vision_stand_in;
+mod wikipedia_stand_in;
 
 pub use self::{
     aws_json::{AwsJsonStandIn, Fault, Spoken},
@@ -60,10 +61,11 @@ pub use self::{
         aws_python, bench_python, infra_python, lambda_python, moto_python, photo, photos, python, sam_python,
         twilio_python,
     },
-    rekognition_stand_in::{Asked, RekognitionStandIn},
+    rekognition_stand_in::{Asked, Painted, RekognitionStandIn, Remembered, Vectors, painted},
     server::{Builder, Server},
     sigv4::{ACCESS_KEY, SECRET_KEY, Signed},
     translate_stand_in::{Text, TranslateStandIn},
     twilio_stand_in::{Mood, Sms, TwilioStandIn},
     vision_stand_in::{Call, Reply, VisionStandIn},
+    wikipedia_stand_in::WikipediaStandIn,
 };

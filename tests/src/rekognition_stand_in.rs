@@ -1,6 +1,9 @@
 //! A stand-in for Amazon Rekognition, of which no emulator is to be had: it has no eyes, but it checks the picture of every call as
-//! the service would, and answers in the service's shapes. Who is in a picture depends on who asks: each operation has an answer
-//! of its own.
+//! the service would, and answers in the service's shapes. In a photograph each operation sees what it always sees; in a picture
+//! that was painted for it (`painted`) it sees who is on it. Collections and what is in them it remembers (`collections`).
+
+mod collections;
+mod painted;
 
 use std::io::Cursor;
 
@@ -9,6 +12,9 @@ use image::{ImageFormat, ImageReader};
 use serde_json::{Value, json};
 
 use crate::aws_json::{AwsJsonStandIn, Fault, Spoken};
+
+pub use collections::{Remembered, Vectors};
+pub use painted::{Painted, painted};
 
 const LARGEST: usize = 5 << 20;
 
@@ -22,10 +28,12 @@ pub struct Asked {
     pub operation: String,
     /// The request without the picture.
     pub request: Value,
-    /// The picture's bytes.
+    /// The picture's bytes; empty where the operation takes none.
     pub picture: Bytes,
     /// The picture's width and height.
     pub size: (u32, u32),
+    /// The faces on a picture that was painted; `None` on any other.
+    faces: Option<Vec<Painted>>,
 }
 
 impl Spoken for Asked {
@@ -33,8 +41,15 @@ impl Spoken for Asked {
     const TARGET: &'static str = "RekognitionService.";
     const INVALID: &'static str = "InvalidParameterException";
 
+    type State = Remembered;
+
     fn read(operation: &str, mut request: Value) -> Result<Self, Fault> {
         let invalid = |fault: String| (Self::INVALID, fault);
+        collections::check(operation, &request).map_err(invalid)?;
+        if request.get("Image").is_none() && collections::WITHOUT_PICTURE.contains(&operation) {
+            let operation = operation.to_owned();
+            return Ok(Self { operation, request, picture: Bytes::new(), size: (0, 0), faces: None });
+        }
         let picture = request.pointer_mut("/Image/Bytes").map(Value::take).unwrap_or_default();
         let picture = data_encoding::BASE64.decode(picture.as_str().unwrap_or_default().as_bytes());
         let picture = picture.map_err(|error| invalid(format!("the picture is not Base64: {error}")))?;
@@ -52,11 +67,15 @@ impl Spoken for Asked {
         if size.0.min(size.1) < 80 || size.0.max(size.1) > 10_000 {
             return Err(invalid(format!("{size:?} pixels")));
         }
-        Ok(Self { operation: operation.to_owned(), request, picture: picture.into(), size })
+        let faces = painted::faces(&pixels.to_rgb8());
+        Ok(Self { operation: operation.to_owned(), request, picture: picture.into(), size, faces })
     }
 
-    fn answer(&self) -> Value {
-        seen_by(&self.operation)
+    fn answer(&self, state: &mut Remembered) -> Result<Value, Fault> {
+        match state.answer(&self.operation, &self.request, self.faces.as_deref()) {
+            Some(answer) => answer,
+            None => Ok(seen_by(&self.operation)),
+        }
     }
 }
 

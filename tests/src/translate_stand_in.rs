@@ -27,6 +27,8 @@ impl Spoken for Text {
     const TARGET: &'static str = "AWSShineFrontendService_20170701.";
     const INVALID: &'static str = "InvalidRequestException";
 
+    type State = ();
+
     fn read(operation: &str, request: Value) -> Result<Self, Fault> {
         let invalid = |fault: String| (Self::INVALID, fault);
         if operation != "TranslateText" {
@@ -48,14 +50,14 @@ impl Spoken for Text {
         Ok(Self { language, text })
     }
 
-    fn answer(&self) -> Value {
+    fn answer(&self, (): &mut ()) -> Result<Value, Fault> {
         let lines: Vec<String> = self.text.split('\n').map(|line| format!("{}:{line}", self.language)).collect();
-        json!({
+        Ok(json!({
             "TranslatedText": lines.join("\n"),
             "SourceLanguageCode": "en",
             "TargetLanguageCode": self.language,
             "AppliedSettings": {},
             "AppliedTerminologies": [],
-        })
+        }))
     }
 }

@@ -6,7 +6,7 @@ use axum::Json;
 use serde_json::{Value, json};
 use utoipa::{OpenApi, openapi::OpenApi as Document};
 
-use super::{detect, detector, health, images, problem};
+use super::{collections, detect, detector, health, images, problem};
 use crate::{
     analysis::Analysis,
     event::{Event, Failure, Topic},
@@ -28,6 +28,13 @@ use crate::{
         images::show,
         images::erase,
         detector::detect,
+        collections::list,
+        collections::create,
+        collections::remove,
+        collections::people,
+        collections::add,
+        collections::forget,
+        collections::find,
         health::live,
         health::ready
     ),

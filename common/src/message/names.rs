@@ -33,13 +33,16 @@ impl PersonName {
         &self.0
     }
 
-    /// As people write it: `Tom Cruise` for `tom_cruise`.
+    /// As people write it, with a capital after whatever is no letter: `Tom Cruise` for `tom_cruise`, `Jean-Luc` for `jean-luc`.
     pub fn spoken(&self) -> String {
-        let capital = |word: &str| {
-            let mut letters = word.chars();
-            letters.next().map(|first| first.to_ascii_uppercase().to_string() + letters.as_str()).unwrap_or_default()
+        let words: Vec<&str> = self.0.split('_').filter(|word| !word.is_empty()).collect();
+        let mut before = ' ';
+        let capital = |letter: char| {
+            let begins = !before.is_ascii_alphabetic();
+            before = letter;
+            if begins { letter.to_ascii_uppercase() } else { letter }
         };
-        self.0.split('_').filter(|word| !word.is_empty()).map(capital).collect::<Vec<_>>().join(" ")
+        words.join(" ").chars().map(capital).collect()
     }
 }
 
@@ -147,5 +150,6 @@ mod tests {
     fn a_person_is_named_as_people_write_it_and_never_in_a_log() {
         let name: PersonName = "TOM_van__cruise".parse().unwrap();
         assert_eq!((name.spoken().as_str(), format!("{name:?}").as_str()), ("Tom Van Cruise", "PersonName(…)"));
+        assert_eq!("jean-luc_o.neil_3po".parse::<PersonName>().unwrap().spoken(), "Jean-Luc O.Neil 3Po");
     }
 }

@@ -7,6 +7,7 @@
 mod archive;
 mod detect;
 mod erase;
+mod faces;
 mod index;
 mod journal;
 mod ledger;
@@ -20,6 +21,7 @@ mod storage;
 pub use archive::{archive, inbox};
 pub use detect::detect;
 pub use erase::erase;
+pub use faces::{Sitters, faces, remembered_faces};
 pub use index::index;
 pub use journal::journal;
 pub use ledger::{ledger, outbox};

@@ -45,12 +45,22 @@ impl Default for FetchLimits {
 pub struct WebFetcher {
     guarded: Guarded,
     limits: FetchLimits,
+    accept: &'static str,
+    user_agent: Option<&'static str>,
 }
 
 impl WebFetcher {
     /// A fetcher that looks names up with `resolver`; an error where this machine's root certificates cannot be read.
     pub fn new(policy: SourcePolicy, limits: FetchLimits, resolver: Arc<dyn Resolve>) -> Result<Self> {
-        Ok(Self { guarded: Guarded::new(policy, limits.total, resolver)?, limits })
+        let guarded = Guarded::new(policy, limits.total, resolver)?;
+        Ok(Self { guarded, limits, accept: ACCEPT, user_agent: None })
+    }
+
+    /// Asks for another type than pictures, under a name that says whom to write to.
+    #[must_use]
+    pub fn asking_for(mut self, accept: &'static str, user_agent: &'static str) -> Self {
+        (self.accept, self.user_agent) = (accept, Some(user_agent));
+        self
     }
 
     async fn open(&self, source: &SourceUrl) -> Result<Bytes> {
@@ -68,7 +78,11 @@ impl WebFetcher {
 
     async fn ask(&self, url: &SourceUrl) -> Result<Response> {
         let prepare = |request: reqwest::RequestBuilder| {
-            request.header(header::ACCEPT, ACCEPT).header(header::ACCEPT_ENCODING, "identity")
+            let request = request.header(header::ACCEPT, self.accept).header(header::ACCEPT_ENCODING, "identity");
+            match self.user_agent {
+                Some(name) => request.header(header::USER_AGENT, name),
+                None => request,
+            }
         };
         self.guarded.send(Method::GET, url, prepare).await
     }

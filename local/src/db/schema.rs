@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::Fault;
 
 /// Step `n` brings a file from version `n` to `n + 1`; a step that was released is never changed.
-const STEPS: [&str; 4] = [V1, V2, V3, V4];
+const STEPS: [&str; 5] = [V1, V2, V3, MESSAGES, FACES];
 
 const V1: &str = "
 -- One answer for the same bytes, features, provider and model; requests stand on it.
@@ -84,7 +84,7 @@ CREATE TABLE phrase (
     PRIMARY KEY (language, phrase)) WITHOUT ROWID;
 ";
 
-const V4: &str = "
+const MESSAGES: &str = "
 -- What is known of people's numbers, under what stands for them. rest: what they may still ask for.
 CREATE TABLE number (owner TEXT PRIMARY KEY, stopped INTEGER NOT NULL DEFAULT 0, rest TEXT) WITHOUT ROWID;
 CREATE TABLE number_day (
@@ -96,6 +96,20 @@ CREATE TABLE reply (
     receipt TEXT) WITHOUT ROWID;
 CREATE INDEX reply_receipt ON reply (receipt) WHERE receipt IS NOT NULL;
 CREATE INDEX reply_at ON reply (at_ms);
+";
+
+const FACES: &str = "
+-- Vectors of faces, by whoever made the collection: kept, or being added until ends_ms. No names.
+CREATE TABLE face_vector (
+    owner TEXT NOT NULL, collection TEXT NOT NULL, mark TEXT NOT NULL,
+    added_ms INTEGER NOT NULL, ends_ms INTEGER NOT NULL, kept INTEGER NOT NULL DEFAULT 0, body TEXT NOT NULL,
+    PRIMARY KEY (owner, collection, mark)) WITHOUT ROWID;
+CREATE INDEX face_vector_added ON face_vector (added_ms);
+CREATE TABLE face_consent (owner TEXT PRIMARY KEY, agreed_ms INTEGER NOT NULL) WITHOUT ROWID;
+-- What was found when a request was first worked on; erased_ms where that is a line of the audit log.
+CREATE TABLE face_note (
+    owner TEXT NOT NULL, request TEXT NOT NULL, at_ms INTEGER NOT NULL, erased_ms INTEGER, body TEXT NOT NULL,
+    PRIMARY KEY (owner, request));
 ";
 
 /// Sets the file's modes and brings its tables up to date, in one transaction.

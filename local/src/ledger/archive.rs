@@ -13,7 +13,7 @@ use common::{
 use rusqlite::{Connection, params};
 
 use super::{
-    SqliteLedger, journal, messages,
+    SqliteLedger, faces, journal, messages,
     rows::{Row, detach, reusable, word},
 };
 use crate::db::{Fault, ms, now_ms};
@@ -99,7 +99,9 @@ impl SqliteLedger {
                     forget(connection, &id.parse()?)?;
                 }
                 let strays = journal::purge(connection, before, PURGE_STEP)?;
-                Ok(ids.len().max(strays).max(messages::purge(connection, PURGE_STEP)?))
+                let (notes, numbers) =
+                    (faces::purge(connection, before, PURGE_STEP)?, messages::purge(connection, PURGE_STEP)?);
+                Ok(ids.len().max(strays).max(notes).max(numbers))
             };
             let count = self.db.write(step).await?;
             total = total.saturating_add(count);

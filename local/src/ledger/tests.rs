@@ -29,6 +29,7 @@ async fn behaves_as_every_ledger() {
     suites::reviews(ledger.as_ref()).await;
     suites::numbers(ledger.as_ref()).await;
     suites::replies(ledger.as_ref()).await;
+    suites::remembered_faces(ledger).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,6 +12,9 @@
 //! | a line of the audit log | `img#ID` | `audit#MICROSECONDS#PROCESSOR#EVENT#N` |
 //! | an image that waits for a person | `review` | `MICROSECONDS#ID` |
 //! | a phrase in a language | `phr#LANGUAGE` | the phrase |
+//! | a vector of a face, kept or being added | `face#OWNER` | `vec#COLLECTION#MARK` |
+//! | that an owner has agreed to faces being kept | `face#OWNER` | `consent` |
+//! | what was noted about a request for faces | `face#OWNER` | `note#MARK` |
 
 use std::{
     collections::HashMap,
@@ -23,6 +26,7 @@ use common::{
     analysis::{DetectorId, Features},
     error::{Result, internal},
     event::Topic,
+    faces::{Collection, Mark},
     image::Digest,
     message::Owner,
     moderation::AuditLine,
@@ -158,6 +162,34 @@ impl Key {
     /// That a reply was sent under this name of the carrier's.
     pub(super) fn receipt(receipt: &str) -> Self {
         Self { pk: format!("rcp#{receipt}"), sk: "rcp".to_owned() }
+    }
+
+    pub(super) fn vector(collection: &Collection, mark: &Mark) -> Self {
+        let (pk, begin) = Self::vectors(collection);
+        Self { pk, sk: format!("{begin}{}", mark.as_str()) }
+    }
+
+    /// The partition of a collection's vectors, and how their rows begin there. No collection's name holds a `#`.
+    pub(super) fn vectors(collection: &Collection) -> (String, String) {
+        (Self::owned(&collection.owner), format!("vec#{}#", collection.name))
+    }
+
+    pub(super) fn consent(owner: &Owner) -> Self {
+        Self { pk: Self::owned(owner), sk: "consent".to_owned() }
+    }
+
+    pub(super) fn note(owner: &Owner, request: &Mark) -> Self {
+        let (pk, begin) = Self::notes(owner);
+        Self { pk, sk: format!("{begin}{}", request.as_str()) }
+    }
+
+    /// The partition of an owner's notes, and how their rows begin there.
+    pub(super) fn notes(owner: &Owner) -> (String, String) {
+        (Self::owned(owner), "note#".to_owned())
+    }
+
+    fn owned(owner: &Owner) -> String {
+        format!("face#{owner}")
     }
 
     pub(super) fn item(&self) -> Item {

@@ -1,9 +1,9 @@
 //! What the schedule does every minute: publishes what a killed invocation or a refusing topic left behind, lets go what
-//! has been kept for long enough, and tells how long the oldest unpublished event and the oldest image on the review list wait.
+//! has been kept for long enough, vectors of faces included, and tells how long the oldest unpublished event and the oldest image on the review list wait.
 
 use std::time::Duration;
 
-use common::{error::Result, pipeline::Pipeline};
+use common::{error::Result, faces::Gallery, pipeline::Pipeline};
 use tokio::time::Instant;
 use tracing::info;
 
@@ -21,6 +21,8 @@ pub struct Sweep {
     pub ledger: DynamoLedger,
     /// How old an unpublished event must be: whoever recorded it may be about to publish it.
     pub age: Duration,
+    /// The collections of faces, and how long a vector stays; `None` where there are none.
+    pub faces: Option<(Gallery, Duration)>,
     /// The deployment's name, a dimension of its metrics.
     pub stage: String,
 }
@@ -51,7 +53,11 @@ impl Sweep {
             }
             let_go = let_go.saturating_add(over.len());
         }
-        info!(published, let_go, "swept");
+        let mut faces: usize = 0;
+        if let Some((gallery, age)) = &self.faces {
+            faces = gallery.expire(*age, STEP).await?;
+        }
+        info!(published, let_go, faces, "swept");
         swept
     }
 }

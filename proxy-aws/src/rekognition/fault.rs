@@ -29,6 +29,7 @@ where
             (Kind::UndecodableImage, "Rekognition cannot decode the image", None)
         }
         (_, Some("ImageTooLargeException")) => (Kind::TooLarge, "the image is too large for Rekognition", None),
+        (_, Some("ResourceNotFoundException")) => (Kind::NotFound, "there is no such collection", None),
         (_, Some("ServiceUnavailable" | "ServiceUnavailableException")) => {
             (Kind::Unavailable, "Rekognition cannot answer now", None)
         }
@@ -56,7 +57,7 @@ where
         tracing::error!(
             aws.code = code.unwrap_or_default(),
             "Rekognition rejects our calls; check that the function's role has the actions rekognition:Detect* and \
-             rekognition:RecognizeCelebrities, in a region that has Rekognition"
+             rekognition:RecognizeCelebrities, and those on collections for faces, in a region that has Rekognition"
         );
     }
     let error = Error::new(kind, message).because(said(&error));

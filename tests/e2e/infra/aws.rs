@@ -12,16 +12,31 @@ use serde_json::{Value, json};
 use super::Configuration;
 use template::{Template, listed};
 
-const FUNCTIONS: [&str; 8] =
-    ["Backfill", "Http", "Moderation", "Notify", "Sweep", "Translation", "Uploads", "WriteBack"];
-/// DESIGN's topics.
-const TOPICS: [&str; 8] = [
+const FUNCTIONS: [&str; 12] = [
+    "Backfill",
+    "Dispatch",
+    "Faces",
+    "Http",
+    "LabelMessages",
+    "Messages",
+    "Moderation",
+    "Notify",
+    "Sweep",
+    "Translation",
+    "Uploads",
+    "WriteBack",
+];
+/// Those that are there only where there is an account at Twilio.
+const FOR_MESSAGES: [&str; 4] = ["Dispatch", "Faces", "LabelMessages", "Messages"];
+/// DESIGN's topics, and the one for labels by message.
+const TOPICS: [&str; 9] = [
     "add_face_request",
     "create_collection_request",
     "dispatch_response",
     "image_failed",
     "image_labelled",
     "image_moderated",
+    "label_request",
     "labels_translated",
     "match_face_request",
 ];
@@ -29,6 +44,17 @@ const LEDGER: &str = "dynamodb:DeleteItem dynamodb:GetItem dynamodb:PutItem dyna
 const LOGS: &str = "logs:CreateLogStream logs:PutLogEvents";
 const LOOK: &str = "rekognition:DetectFaces rekognition:DetectLabels rekognition:DetectModerationLabels \
                     rekognition:DetectText rekognition:RecognizeCelebrities";
+/// What is done with faces in collections of the stage, and what knows no collection.
+const OWN_FACES: [&str; 6] = [
+    "rekognition:CreateCollection",
+    "rekognition:DeleteCollection",
+    "rekognition:DeleteFaces",
+    "rekognition:IndexFaces",
+    "rekognition:ListFaces",
+    "rekognition:SearchFacesByImage",
+];
+const ANY_FACES: [&str; 3] =
+    ["rekognition:DetectFaces", "rekognition:ListCollections", "rekognition:RecognizeCelebrities"];
 /// What a processor may do in any case.
 const PROCESS: &str =
     "dynamodb:DeleteItem dynamodb:GetItem dynamodb:Query dynamodb:UpdateItem s3:GetObject s3:ListBucket";
@@ -37,9 +63,21 @@ const QUEUE: &str = "sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueA
 #[test]
 fn every_function_may_do_what_it_needs_and_nothing_else() {
     let template = Template::expanded(&[]);
+    let keep = format!("{} {}", OWN_FACES.join(" "), ANY_FACES.join(" "));
     let needs = [
-        ("Http", format!("{LEDGER} {LOGS} {LOOK} s3:DeleteObject s3:GetObject s3:ListBucket s3:PutObject sns:Publish")),
-        ("Sweep", format!("{LEDGER} {LOGS} dynamodb:BatchGetItem s3:DeleteObject s3:PutObject sns:Publish")),
+        (
+            "Http",
+            format!(
+                "{LEDGER} {LOGS} {LOOK} {keep} s3:DeleteObject s3:GetObject s3:ListBucket s3:PutObject sns:Publish"
+            ),
+        ),
+        (
+            "Sweep",
+            format!(
+                "{LEDGER} {LOGS} dynamodb:BatchGetItem rekognition:DeleteFaces rekognition:ListFaces s3:DeleteObject \
+                 s3:PutObject sns:Publish"
+            ),
+        ),
         ("Uploads", pictures()),
         ("Backfill", pictures()),
         ("Moderation", format!("{LOGS} {PROCESS} {QUEUE} s3:GetObjectVersion s3:PutObject sns:Publish")),
@@ -55,6 +93,21 @@ fn every_function_may_do_what_it_needs_and_nothing_else() {
             ),
         ),
         ("Notify", format!("{LOGS} {PROCESS} {QUEUE}")),
+        (
+            "Messages",
+            format!(
+                "{LOGS} dynamodb:BatchGetItem dynamodb:DeleteItem dynamodb:GetItem dynamodb:Query dynamodb:UpdateItem \
+                 sns:Publish"
+            ),
+        ),
+        ("Faces", format!("{LOGS} {PROCESS} {QUEUE} {keep} sns:Publish")),
+        (
+            "LabelMessages",
+            format!(
+                "{LEDGER} {LOGS} {LOOK} {QUEUE} s3:DeleteObject s3:GetObject s3:ListBucket s3:PutObject sns:Publish"
+            ),
+        ),
+        ("Dispatch", format!("{LOGS} {PROCESS} {QUEUE} dynamodb:BatchGetItem")),
     ];
     let mut roles = BTreeSet::new();
     for (function, needs) in &needs {
@@ -69,6 +122,11 @@ fn every_function_may_do_what_it_needs_and_nothing_else() {
             let actions = listed(&statement["Action"]);
             let looks = actions.iter().all(|action| action.as_str().unwrap().starts_with("rekognition:Detect"));
             let looks = looks || actions.iter().all(|action| LOOK.contains(action.as_str().unwrap()));
+            let looks = looks || actions.iter().all(|action| ANY_FACES.contains(&action.as_str().unwrap()));
+            if actions.iter().any(|action| OWN_FACES.contains(&action.as_str().unwrap())) {
+                let own = "arn:${AWS::Partition}:rekognition:${AWS::Region}:${AWS::AccountId}:collection/crosslens-${Stage}.*";
+                assert_eq!(statement["Resource"], json!({ "Fn::Sub": own }), "{function}: {statement}");
+            }
             let translates = actions == [&Value::from("translate:TranslateText")];
             assert_eq!(everywhere, looks || translates, "{function}: {statement}");
         }
@@ -154,7 +212,7 @@ fn a_failed_picture_is_held_back_and_never_lost() {
         let parameter = source["ScalingConfig"]["MaximumConcurrency"]["Ref"].as_str().unwrap();
         template.part("Parameters")[parameter]["Default"].as_u64().unwrap()
     };
-    assert_eq!(sources.len(), FUNCTIONS.len() - 2, "all but HTTP and the schedule");
+    assert_eq!(sources.len(), FUNCTIONS.len() - 3, "all but HTTP, messages and the schedule");
     assert!(at_once("BackfillBatches") < at_once("UploadsBatches"), "the backfill yields to live uploads");
 }
 
@@ -204,6 +262,9 @@ fn what_somebody_must_know_sounds_an_alarm() {
         ("AWS/SQS/ApproximateNumberOfMessagesVisible", queue("TranslationDeadLetters")),
         ("AWS/SQS/ApproximateNumberOfMessagesVisible", queue("WriteBackDeadLetters")),
         ("AWS/SQS/ApproximateNumberOfMessagesVisible", queue("NotifyDeadLetters")),
+        ("AWS/SQS/ApproximateNumberOfMessagesVisible", queue("FacesDeadLetters")),
+        ("AWS/SQS/ApproximateNumberOfMessagesVisible", queue("LabelMessagesDeadLetters")),
+        ("AWS/SQS/ApproximateNumberOfMessagesVisible", queue("DispatchDeadLetters")),
         ("Crosslens/ReviewAgeSeconds", r#"{"Ref":"Stage"}"#.to_owned()),
         ("Crosslens/OutboxAgeSeconds", r#"{"Ref":"Stage"}"#.to_owned()),
     ] {
@@ -277,6 +338,36 @@ fn what_is_kept_is_closed_encrypted_and_outlives_the_stack() {
 }
 
 #[test]
+fn messages_come_in_by_one_open_url_and_only_where_there_is_an_account() {
+    let template = Template::expanded(&[]);
+    let conditions = template.part("Conditions");
+    let without = json!({ "Fn::Not": [{ "Fn::Equals": [{ "Ref": "TwilioAuthToken" }, ""] }] });
+    assert_eq!(conditions["HasMessages"], without);
+    for function in FUNCTIONS {
+        for (name, body) in template.resources().filter(|(name, _)| {
+            let of = name.strip_prefix(function).unwrap_or_default();
+            ["", "Aliaslive", "Batches", "DeploymentGroup", "Errors", "Throttles", "Url"].contains(&of)
+                && (!of.is_empty() || *name == function)
+        }) {
+            let wanted = if FOR_MESSAGES.contains(&function) { json!("HasMessages") } else { Value::Null };
+            assert_eq!(body["Condition"], wanted, "{name}");
+        }
+    }
+    let urls = template.of("AWS::Lambda::Url");
+    assert_eq!(urls.keys().collect::<Vec<_>>(), [&"HttpUrl", &"MessagesUrl"]);
+    assert_eq!(urls["MessagesUrl"]["AuthType"], "NONE");
+    let token = &template.part("Parameters")["TwilioAuthToken"];
+    assert_eq!((&token["NoEcho"], &token["Default"]), (&true.into(), &"".into()));
+    for function in FUNCTIONS {
+        let settings = template.properties(function)["Environment"]["Variables"].to_string();
+        let holds = ["Messages", "Dispatch"].contains(&function);
+        assert_eq!(settings.contains("TwilioAuthToken"), holds, "{function}");
+        let keeps = ["Faces", "Http", "Sweep"].contains(&function);
+        assert_eq!(settings.contains("CROSSLENS_FACES\""), keeps, "{function}");
+    }
+}
+
+#[test]
 fn stages_stand_side_by_side_and_google_knows_their_roles() {
     let template = Template::expanded(&[]);
     let mut topics = BTreeSet::new();
@@ -297,7 +388,9 @@ fn stages_stand_side_by_side_and_google_knows_their_roles() {
     assert_eq!(topics, wanted);
 
     let shape = Configuration::read().local("aws_roles").as_str().unwrap().to_owned();
-    for (function, word) in [("Http", "http"), ("Uploads", "uploads"), ("Backfill", "backfill")] {
+    for (function, word) in
+        [("Http", "http"), ("Uploads", "uploads"), ("Backfill", "backfill"), ("LabelMessages", "label-messages")]
+    {
         let role = template.properties(function)["Role"]["Fn::GetAtt"][0].as_str().unwrap();
         assert_eq!(
             template.properties(role)["RoleName"],

@@ -6,11 +6,14 @@ use serde_json::{Value, json};
 use super::template::{Template, listed};
 
 /// Each processor, its setting, and the topics that it takes.
-const PROCESSORS: [(&str, &str, &[&str]); 4] = [
+const PROCESSORS: [(&str, &str, &[&str]); 7] = [
     ("Moderation", "moderation", &["ImageFailed", "ImageLabelled"]),
     ("Translation", "translation", &["ImageLabelled"]),
     ("WriteBack", "write-back", &["ImageFailed", "ImageLabelled", "ImageModerated", "LabelsTranslated"]),
     ("Notify", "notify", &["ImageFailed", "ImageLabelled", "ImageModerated", "LabelsTranslated"]),
+    ("Faces", "faces", &["AddFaceRequest", "CreateCollectionRequest", "MatchFaceRequest"]),
+    ("LabelMessages", "label-messages", &["LabelRequest"]),
+    ("Dispatch", "dispatch", &["DispatchResponse"]),
 ];
 const READER: &str = "PublicReader=arn:aws:iam::123456789012:role/website";
 
@@ -39,17 +42,17 @@ fn every_processor_takes_its_topics_as_they_were_published() {
         assert_eq!(settings["CROSSLENS_PROCESSORS"], name);
         assert_eq!(settings["CROSSLENS_QUEUES"], json!({ "Ref": format!("{function}Queue") }));
         assert_eq!(settings["CROSSLENS_LANGUAGES"], json!({ "Ref": "Languages" }));
-        let configured = name != "write-back";
+        let configured = !["write-back", "faces", "dispatch"].contains(&name);
         assert_eq!(settings.get("CROSSLENS_CONFIG_BUCKET").is_some(), configured, "{function}");
         let named = settings["CROSSLENS_TOPICS"]["Fn::Sub"].as_str().unwrap();
         for topic in common::event::Topic::ALL {
             assert!(named.contains(&format!("{}=${{", topic.name())), "{named} does not name {topic:?}");
         }
     }
-    for function in ["Http", "Uploads", "Backfill", "Sweep"] {
+    for function in ["Http", "Uploads", "Backfill", "Sweep", "Messages"] {
         let settings = &template.properties(function)["Environment"]["Variables"];
         assert_eq!(settings.get("CROSSLENS_PROCESSORS"), None, "{function}");
-        let labels = function != "Sweep";
+        let labels = !["Sweep", "Messages"].contains(&function);
         assert_eq!(settings.get("CROSSLENS_CONFIG_BUCKET").is_some(), labels, "{function}");
     }
 }
@@ -67,7 +70,13 @@ fn each_publishes_on_its_own_topic_and_the_sweep_on_all() {
     assert_eq!(tells("Translation"), ["LabelsTranslated"]);
     assert_eq!(tells("WriteBack"), Vec::<String>::new());
     assert_eq!(tells("Notify"), Vec::<String>::new());
-    assert_eq!(tells("Sweep"), ["ImageLabelled", "ImageFailed", "ImageModerated", "LabelsTranslated"]);
+    assert_eq!(tells("Faces"), ["DispatchResponse"]);
+    assert_eq!(tells("LabelMessages"), ["DispatchResponse", "ImageLabelled", "ImageFailed"]);
+    assert_eq!(tells("Dispatch"), Vec::<String>::new());
+    let asked = ["CreateCollectionRequest", "AddFaceRequest", "MatchFaceRequest", "LabelRequest", "DispatchResponse"];
+    assert_eq!(tells("Messages"), asked);
+    let all = [&["ImageLabelled", "ImageFailed", "ImageModerated", "LabelsTranslated"][..], &asked].concat();
+    assert_eq!(tells("Sweep"), all);
 }
 
 /// The statements of the bucket's policy, with its conditions as CloudFormation would decide them.
