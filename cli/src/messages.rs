@@ -25,7 +25,7 @@ pub(crate) fn routes(settings: &UpSettings, composed: &Composed, address: Socket
     let door = Door {
         cloud: Cloud::Local,
         numbers: ledger.clone(),
-        journal: ledger.clone(),
+        journal: Arc::new(composed.local.journal()),
         outbox: ledger,
         publish: Arc::new(composed.local.topics.clone()),
         limits: settings.messages.limits,

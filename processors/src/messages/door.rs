@@ -6,7 +6,7 @@ use common::{
     error::Result,
     event::Event,
     message::{Operation, Reply, Request},
-    ports::{Journal, Numbers, Outbox, Publish, Rest, Settlement, Standing},
+    ports::{Journal, Numbers, Outbox, Publish, Rest, Settled, Settlement, Standing},
     request::{Cloud, ImageId},
     tell::tell,
 };
@@ -84,12 +84,15 @@ impl Door {
             self.numbers.stop(&owner, stopped).await?;
         }
         let settlement = Settlement { events: effect.events, ..Settlement::default() };
-        if !self.journal.settle(NAME, &format!("{id}:received"), &id, &settlement).await? {
+        let settled = self.journal.settle(NAME, &format!("{id}:received"), &id, &settlement).await?;
+        if settled == Settled::Before {
             counter!("crosslens_messages_received_total", "outcome" => "known").increment(1);
             return Ok(Answer::default());
         }
         counter!("crosslens_messages_received_total", "outcome" => "taken").increment(1);
-        tell(self.publish.as_ref(), self.outbox.as_ref(), &settlement.events).await;
+        if settled == Settled::Recorded {
+            tell(self.publish.as_ref(), self.outbox.as_ref(), &settlement.events).await;
+        }
         if effect.text.is_some() {
             self.numbers.count(&owner, today).await?;
         }
