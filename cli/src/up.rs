@@ -14,7 +14,7 @@ use common::{
     request::Cloud,
     sample::SAMPLE,
 };
-use local::{From, OBJECT_CREATED, Subscription};
+use local::{From, OBJECT_CREATED, Retries, Subscription};
 use tokio::{net::TcpListener, sync::watch, time::interval};
 use tracing::{error, info, warn};
 
@@ -33,6 +33,9 @@ use crate::{
 const DRAIN: Duration = Duration::from_secs(10);
 /// How often the outbox is swept; what is younger than this is being published by its own request.
 const SWEEP: Duration = Duration::from_secs(5);
+/// Tries of an answer to a person before it is a dead letter: with waits that double up to five minutes, Twilio may be away for half an
+/// hour.
+const MESSAGE_TRIES: u32 = 14;
 /// How often it is seen whether the policy or the glossary has changed.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -127,7 +130,8 @@ async fn consumers(
     let mut built_in = downstream::built_in(composed, files, &settings.translating);
     built_in.push(Arc::new(faces::processor(faces)));
     consumers.extend(downstream::attach(composed, built_in, retries).await?);
-    consumers.extend(downstream::attach(composed, messages::processors(settings, composed)?, retries).await?);
+    let patient = Retries { tries: MESSAGE_TRIES, ..retries };
+    consumers.extend(downstream::attach(composed, messages::processors(settings, composed)?, patient).await?);
     consumers.extend(downstream::tell(composed, webhook::notifiers(settings)?, retries).await?);
     Ok(consumers)
 }

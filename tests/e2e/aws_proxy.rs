@@ -4,5 +4,6 @@ mod bad_days;
 mod events;
 mod http;
 mod later;
+mod messages;
 mod processors;
 mod uploads;

@@ -1,3 +1,5 @@
+//! The rule of the signature, by Twilio's own vectors and by hand.
+
 use super::*;
 
 const TOKEN: &str = "12345";
