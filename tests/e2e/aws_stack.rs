@@ -4,6 +4,7 @@
 mod dead_letters;
 mod downstream;
 mod later;
+mod messages;
 
 use std::{collections::BTreeMap, fs, process::Command};
 

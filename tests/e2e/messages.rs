@@ -2,6 +2,7 @@
 
 mod answers;
 mod command;
+mod conversation;
 mod signatures;
 mod webhook;
 

@@ -96,7 +96,12 @@ impl<'a> Stack<'a> {
 
     /// Asks the function URL, signed as AWS's clients sign. `path` begins with a slash and may have a query.
     pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> UrlAnswer {
-        let host = self.output("Url").trim_start_matches("https://");
+        self.ask_at("Url", method, path, headers, body)
+    }
+
+    /// Asks the function URL of this output.
+    pub fn ask_at(&self, output: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> UrlAnswer {
+        let host = self.output(output).trim_start_matches("https://");
         let id = host.split('.').next().unwrap_or_default();
         let headers: BTreeMap<&str, &str> = headers.iter().copied().collect();
         let asked = json!({

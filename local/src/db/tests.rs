@@ -92,9 +92,19 @@ fn an_unusable_file_is_one_clear_error() {
     let damaged = dir.path().join("damaged.db");
     drop(Database::open(&damaged, |_| Ok(())).unwrap());
     assert!(!dir.path().join("damaged.db-wal").exists(), "closing leaves one whole file");
-    // The first page stays, so that only reading further finds the damage.
+    // What says which tables there are stays, so that only reading further finds the damage.
+    let (size, pages) = {
+        let connection = Connection::open(&damaged).unwrap();
+        let size: usize = connection.query_row("PRAGMA page_size", [], |row| row.get(0)).unwrap();
+        let sql = "SELECT rootpage FROM sqlite_schema WHERE tbl_name = 'message'";
+        let mut statement = connection.prepare(sql).unwrap();
+        let pages = statement.query_map([], |row| row.get(0)).unwrap();
+        (size, pages.map(Result::unwrap).collect::<Vec<usize>>())
+    };
     let mut bytes = fs::read(&damaged).unwrap();
-    bytes.iter_mut().skip(4096).for_each(|byte| *byte = 0xff);
+    for page in pages {
+        bytes[(page - 1) * size..page * size].fill(0xff);
+    }
     fs::write(&damaged, bytes).unwrap();
     let database = Database::open(&damaged, |_| Ok(())).unwrap();
     let read = database.read_blocking(|c| {
