@@ -114,6 +114,7 @@ async fn a_long_text_is_cut_on_a_word_and_the_rest_comes_on_request() {
         parts.push(line.texts(count).await.pop().unwrap());
         line.until_sent("sent", count).await;
     }
+    assert!(parts.len() > 2, "{parts:?}");
     let all: Vec<&str> = parts.iter().map(|part| part.trim_end_matches(" ... (reply MORE)")).collect();
     assert_eq!(all.join(" "), words.join(" "));
     assert!(line.says("SMlast", "more", &[]).await.contains("There is nothing more."));
