@@ -27,7 +27,7 @@ pub(crate) struct NotifyFlags {
     /// signatures and filters
     #[arg(long, value_name = "NAME=TOPIC=URL")]
     webhook: Vec<String>,
-    /// Who is told of events by webhook, of which, and with which signature; a TOML file of [[webhook]] tables
+    /// Who is told of events by webhook, of which, and with which signature; a TOML file of `[[webhook]]` tables
     #[arg(long, value_name = "FILE")]
     webhooks: Option<String>,
     /// Lets webhooks be posted to this address although it is a private one or has another port

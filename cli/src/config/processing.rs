@@ -14,7 +14,7 @@ pub(crate) struct ProcessingFlags {
     /// Languages that labels are translated into, joined by commas; `none` for none [default: es,fr]
     #[arg(long, value_name = "TAGS")]
     languages: Option<String>,
-    /// Your own translations, as TOML: [es] "cup" = "tacita"; they go before all others
+    /// Your own translations, as TOML: `[es] "cup" = "tacita"`; they go before all others
     #[arg(long, value_name = "FILE")]
     glossary: Option<String>,
 }

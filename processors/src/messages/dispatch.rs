@@ -167,9 +167,9 @@ fn whole(reply: &Reply) -> String {
     }
 }
 
-/// Which part of its text this event is, from 1: `ID:reply`, then `ID:reply.1`, and so on.
+/// Which part of its text this event is, from 1: `ID:reply`, then `ID:reply-1`, and so on.
 fn part(event: &Event) -> u32 {
-    let before = event.id.rsplit_once(":reply.").and_then(|(_, before)| before.parse::<u32>().ok()).unwrap_or(0);
+    let before = event.id.rsplit_once(":reply-").and_then(|(_, before)| before.parse::<u32>().ok()).unwrap_or(0);
     before.saturating_add(1)
 }
 

@@ -79,12 +79,15 @@ impl Door {
         let said = understood(&message.text, &message.pictures);
         let standing = self.numbers.standing(&owner, today).await?;
         let effect = self.effect(message, said, &standing, traceparent);
-        // Doing it twice changes nothing, and it must not be lost behind the mark.
-        if let Some(stopped) = effect.stop {
+        let received = format!("{id}:received");
+        // It must not be lost behind the mark; and one that comes once more must not undo what the number has said since.
+        if let Some(stopped) = effect.stop
+            && !self.journal.is_settled(NAME, &received).await?
+        {
             self.numbers.stop(&owner, stopped).await?;
         }
         let settlement = Settlement { events: effect.events, ..Settlement::default() };
-        let settled = self.journal.settle(NAME, &format!("{id}:received"), &id, &settlement).await?;
+        let settled = self.journal.settle(NAME, &received, &id, &settlement).await?;
         if settled == Settled::Before {
             counter!("crosslens_messages_received_total", "outcome" => "known").increment(1);
             return Ok(Answer::default());
@@ -161,7 +164,7 @@ impl Door {
             biography: None,
         };
         let mut event = Event::replied(self.cloud, &rest.of, &reply, traceparent.map(str::to_owned));
-        event.id = format!("{}.{}", event.id, rest.parts);
+        event.id = format!("{}-{}", event.id, rest.parts);
         event
     }
 

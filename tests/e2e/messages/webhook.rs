@@ -152,6 +152,8 @@ async fn who_says_stop_hears_nothing_until_start() {
 
     let said = line.says("SM7", "START", &[]).await;
     assert!(said.contains("You will get answers again."), "{said}");
+    // The old word, delivered once more, does not take the new one back.
+    assert_eq!(line.says("SM1", "Stop", &[]).await, SILENCE);
     assert_ne!(line.says("SM8", "help", &[]).await, SILENCE);
     line.answer(&[(2, "in time")]).await;
     assert_eq!(line.texts(1).await, ["in time"]);
