@@ -92,9 +92,16 @@ fn an_unusable_file_is_one_clear_error() {
     let damaged = dir.path().join("damaged.db");
     drop(Database::open(&damaged, |_| Ok(())).unwrap());
     assert!(!dir.path().join("damaged.db-wal").exists(), "closing leaves one whole file");
-    // The first page stays, so that only reading further finds the damage.
+    // Only where messages lie, so that it is reading them that finds the damage.
+    let pages: Vec<usize> = {
+        let connection = Connection::open(&damaged).unwrap();
+        let mut pages = connection.prepare("SELECT rootpage FROM sqlite_schema WHERE tbl_name = 'message'").unwrap();
+        pages.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
     let mut bytes = fs::read(&damaged).unwrap();
-    bytes.iter_mut().skip(4096).for_each(|byte| *byte = 0xff);
+    for page in pages {
+        bytes[(page - 1) * 4096..page * 4096].fill(0xff);
+    }
     fs::write(&damaged, bytes).unwrap();
     let database = Database::open(&damaged, |_| Ok(())).unwrap();
     let read = database.read_blocking(|c| {

@@ -257,7 +257,7 @@ mod tests {
         let face =
             |height: f32| FaceDetail::builder().bounding_box(BoundingBox::builder().height(height).build()).build();
         assert_eq!(unfit(&[]), Some(Unfit::NoFace));
-        assert_eq!(unfit(&[face(0.01), face(0.04)]), Some(Unfit::TooSmall));
+        assert_eq!(unfit(&[face(0.01), face(0.03)]), Some(Unfit::TooSmall));
         assert_eq!(unfit(&[face(0.01), face(0.2)]), None);
         let unindexed = |reasons: &[Reason]| UnindexedFace::builder().set_reasons(Some(reasons.to_vec())).build();
         assert_eq!(why(&[]), Unfit::NoFace);
