@@ -267,6 +267,7 @@ fn what_somebody_must_know_sounds_an_alarm() {
         ("AWS/SQS/ApproximateNumberOfMessagesVisible", queue("DispatchDeadLetters")),
         ("Crosslens/ReviewAgeSeconds", r#"{"Ref":"Stage"}"#.to_owned()),
         ("Crosslens/OutboxAgeSeconds", r#"{"Ref":"Stage"}"#.to_owned()),
+        ("Crosslens/EventsGivenUp", r#"{"Ref":"Stage"}"#.to_owned()),
     ] {
         assert!(
             watched.contains_key(&(metric.to_owned(), dimension.clone())),
