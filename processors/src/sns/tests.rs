@@ -108,7 +108,7 @@ fn a_notification_brings_an_event_of_ours_or_nothing() {
         event.to_string()
     };
     assert_eq!(event(&good.to_string()).unwrap().id, format!("{id}:failed"));
-    assert!(event(&changed("id", format!("{id}:failed.2").into())).is_ok());
+    assert!(event(&changed("id", format!("{id}:failed-2").into())).is_ok());
     for foreign in [
         "hello".to_owned(),
         "{}".to_owned(),

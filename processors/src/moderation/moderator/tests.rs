@@ -248,7 +248,7 @@ async fn pending_features_decide_anew_about_their_image_whatever_comes_first() {
     locked(&kept.states).insert(whole.id.to_string(), State::Done(Box::new(whole.clone())));
     let (then, settlement) = decided(&moderator, &rest).await;
     assert_eq!((&then.id, then.verdict), (&whole.id, Verdict::Reject));
-    assert_eq!(settlement.events[0].id, format!("{}:moderated.rest", whole.id));
+    assert_eq!(settlement.events[0].id, format!("{}:moderated-rest", whole.id));
     locked(&kept.states).insert(rest.id.to_string(), State::Done(Box::new(rest)));
     assert_eq!(
         decided(&moderator, &whole).await.0.verdict,
