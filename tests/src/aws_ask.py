@@ -19,7 +19,8 @@ request = AWSRequest(method=asked["method"], url=asked["url"], data=body, header
 SigV4Auth(Credentials(asked["key"], asked["secret"]), "lambda", asked["region"]).add_auth(request)
 headers = dict(request.headers)
 # urllib would say that a body is a form, and sign nothing of it.
-headers.setdefault("Content-Type", "application/octet-stream")
+if not any(name.lower() == "content-type" for name in headers):
+    headers["Content-Type"] = "application/octet-stream"
 sent = urllib.request.Request(asked["url"], data=body or None, method=asked["method"], headers=headers)
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 try:

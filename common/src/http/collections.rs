@@ -172,7 +172,7 @@ pub(super) struct EntryUnderName {
 }
 
 /// The caller's collections.
-#[utoipa::path(get, path = "/v1/collections", responses(
+#[utoipa::path(get, path = "/v1/collections", operation_id = "list_collections", responses(
     (status = 200, description = "their names", body = CollectionList),
     (status = "default", description = "a problem", body = Problem, content_type = "application/problem+json"),
 ))]
@@ -182,7 +182,7 @@ pub(super) async fn list(State(front): State<FaceFront>, context: Context) -> Re
 }
 
 /// Makes a collection; 200 where the caller has it already.
-#[utoipa::path(post, path = "/v1/collections", request_body = NamedCollection, responses(
+#[utoipa::path(post, path = "/v1/collections", operation_id = "create_collection", request_body = NamedCollection, responses(
     (status = 201, description = "it is there now", body = NamedCollection),
     (status = 200, description = "it was there already", body = NamedCollection),
     (status = "default", description = "a problem", body = Problem, content_type = "application/problem+json"),
@@ -204,7 +204,7 @@ pub(super) async fn create(
 
 /// Deletes a collection and all that is in it, for good.
 #[utoipa::path(
-    delete, path = "/v1/collections/{collection}", params(("collection" = String, Path, description = "its name")),
+    delete, path = "/v1/collections/{collection}", operation_id = "delete_collection", params(("collection" = String, Path, description = "its name")),
     responses(
         (status = 204, description = "nothing of it is kept any more"),
         (status = "default", description = "a problem", body = Problem, content_type = "application/problem+json"),
@@ -223,7 +223,7 @@ pub(super) async fn remove(
 
 /// Who is in a collection.
 #[utoipa::path(
-    get, path = "/v1/collections/{collection}/faces", params(("collection" = String, Path, description = "its name")),
+    get, path = "/v1/collections/{collection}/faces", operation_id = "list_faces", params(("collection" = String, Path, description = "its name")),
     responses(
         (status = 200, description = "the people in it", body = People),
         (status = "default", description = "a problem", body = Problem, content_type = "application/problem+json"),
@@ -240,7 +240,7 @@ pub(super) async fn people(
 
 /// Keeps the most prominent face on a picture under a person's name. An `Idempotency-Key` makes a repetition harmless.
 #[utoipa::path(
-    post, path = "/v1/collections/{collection}/faces",
+    post, path = "/v1/collections/{collection}/faces", operation_id = "add_face",
     params(("collection" = String, Path, description = "its name"), FaceParams),
     request_body(description = "the picture's bytes, or JSON", content((String = "application/octet-stream"), (FaceBody = "application/json"))),
     responses(
@@ -273,7 +273,7 @@ pub(super) async fn add(
 
 /// Deletes all vectors of a person for good.
 #[utoipa::path(
-    delete, path = "/v1/collections/{collection}/faces/{person}",
+    delete, path = "/v1/collections/{collection}/faces/{person}", operation_id = "forget_face",
     params(("collection" = String, Path, description = "its name"), ("person" = String, Path, description = "first_last")),
     responses(
         (status = 200, description = "how many there were", body = Forgotten),
@@ -293,7 +293,7 @@ pub(super) async fn forget(
 
 /// Whose face is on a picture, of those in a collection.
 #[utoipa::path(
-    post, path = "/v1/collections/{collection}/match",
+    post, path = "/v1/collections/{collection}/match", operation_id = "match_face",
     params(("collection" = String, Path, description = "its name"), FaceParams),
     request_body(description = "the picture's bytes, or JSON", content((String = "application/octet-stream"), (FaceBody = "application/json"))),
     responses(

@@ -80,7 +80,9 @@ async fn the_description_is_valid_and_names_every_public_route() {
     let server = Server::start::<_, &str>([]);
     let text = get(&server, "/openapi.json").send().await.unwrap().text().await.unwrap();
     let document: serde_json::Value = serde_json::from_str(&text).unwrap();
-    for path in ["/detect", "/v1/images", "/v1/images/{id}", "/v1/detect", "/health/live", "/health/ready"] {
+    for path in
+        ["/detect", "/v1/images", "/v1/images/{id}", "/v1/detect", "/v1/collections", "/health/live", "/health/ready"]
+    {
         assert!(document["paths"].get(path).is_some(), "{path} is not described");
     }
     let folder = tempfile::tempdir().unwrap();
