@@ -51,7 +51,7 @@ impl Dispatch {
         Self { carrier, replies, numbers, limits, settles: SETTLES }
     }
 
-    /// Takes the carrier's list for complete after this time, instead of [`SETTLES`].
+    /// Takes the carrier's list for complete after this time, instead of five seconds.
     #[must_use]
     pub fn settling(mut self, settles: Duration) -> Self {
         self.settles = settles;
