@@ -38,24 +38,11 @@ pub(crate) async fn expire(settings: &Faces, gallery: &Gallery) -> Result<usize>
 async fn rekognition(settings: &Faces, composed: &Composed) -> Result<Gallery> {
     use std::sync::Arc;
 
-    use common::ports::Biographies;
     use processors::faces::Wikipedia;
     use proxy_aws::{clients::Clients, rekognition::RekognitionFaces};
 
     let client = Clients::from_environment().await.rekognition;
     let service = Arc::new(RekognitionFaces::new(client, composed.pipeline.look.intake.clone(), Cloud::Local.name()));
     let ledger = Arc::new(composed.local.ledger.clone());
-    let biographies = match &settings.wikipedia {
-        Some(url) => Some(Arc::new(Wikipedia::new(url.clone())?) as Arc<dyn Biographies>),
-        None => None,
-    };
-    Ok(Gallery {
-        collections: service.clone(),
-        faces: service.clone(),
-        portraits: service,
-        vectors: ledger.clone(),
-        consents: ledger.clone(),
-        notes: ledger,
-        biographies,
-    })
+    Ok(Gallery::new(service, ledger, Wikipedia::at(settings.wikipedia.as_ref())?))
 }

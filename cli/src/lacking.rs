@@ -5,6 +5,9 @@ use std::process::ExitCode;
 use clap::Args;
 use common::error::{Error, Kind, Result};
 
+/// What is lacking, and how to get it.
+pub(crate) const AWS: &str = "this build does not know AWS; build it with `cargo build --release --features aws`";
+
 /// Whatever is said to a command of another build.
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
@@ -21,8 +24,7 @@ impl LackingArgs {
     }
 }
 
-/// What is lacking, and how to get it.
+/// [`AWS`], said to somebody who asks for it.
 pub(crate) fn aws() -> Error {
-    let message = "this build does not know AWS; build it with `cargo build --release --features aws`";
-    Error::new(Kind::InvalidRequest, message)
+    Error::new(Kind::InvalidRequest, AWS)
 }

@@ -23,7 +23,7 @@ pub use carrier::{Carrier, Outcome, Outgoing};
 pub use dispatch::Dispatch;
 pub use door::{Door, Limits};
 pub use label::Labels;
-pub use routes::{REPLIES, routes};
+pub use routes::{REPLIES, Taken, routes, taken};
 pub use segments::{Cut, cut, segments};
 pub use settings::{NAMES, Settings};
 pub use signature::{AuthToken, PublicUrl, SIGNATURE, Signed, Verifier, hashed, sign};

@@ -11,7 +11,7 @@ use common::{
     intake::Intake,
     look::Look,
     pipeline::Pipeline,
-    ports::{Biographies, Detect, Identity, Publish, Screen, Unscreened},
+    ports::{Detect, Identity, Publish, Screen, Unscreened},
     request::Cloud,
     sample::SAMPLE,
     source::{FetchLimits, GuardedPost, SourcePolicy, Sources, SystemResolver, WebFetcher},
@@ -242,19 +242,7 @@ fn gallery(
     }
     let intake = pipeline.look.intake.clone();
     let service = Arc::new(RekognitionFaces::new(clients.rekognition.clone(), intake, &settings.stage));
-    let biographies = match &settings.wikipedia {
-        Some(url) => Some(Arc::new(Wikipedia::new(url.clone())?) as Arc<dyn Biographies>),
-        None => None,
-    };
-    Ok(Some(Gallery {
-        collections: service.clone(),
-        faces: service.clone(),
-        portraits: service,
-        vectors: ledger.clone(),
-        consents: ledger.clone(),
-        notes: ledger.clone(),
-        biographies,
-    }))
+    Ok(Some(Gallery::new(service, ledger.clone(), Wikipedia::at(settings.wikipedia.as_ref())?)))
 }
 
 /// In the operator's order; the next one is asked when one does not answer.

@@ -71,15 +71,8 @@ impl World {
         let folder = TempDir::new().unwrap();
         let local = Local::open_shared(folder.path(), &Limits::default()).unwrap();
         let (service, ledger) = (Arc::new(service(&rekognition).await), Arc::new(local.ledger.clone()));
-        let gallery = Gallery {
-            collections: service.clone(),
-            faces: service.clone(),
-            portraits: service,
-            vectors: ledger.clone(),
-            consents: ledger.clone(),
-            notes: ledger,
-            biographies: Some(Arc::new(Wikipedia::new(wikipedia.url().parse().unwrap()).unwrap())),
-        };
+        let biographies = Wikipedia::at(Some(&wikipedia.url().parse().unwrap())).unwrap();
+        let gallery = Gallery::new(service, ledger, biographies);
         Self { rekognition, wikipedia, local, gallery, _folder: folder }
     }
 

@@ -7,7 +7,7 @@ use common::settings::Layers;
 use processors::faces::WIKIPEDIA;
 use reqwest::Url;
 
-use super::values::{DAY, duration, http_url};
+use super::values::{DAY, days, http_url};
 
 /// What the settings file and the environment call them.
 pub(super) const NAMES: [&str; 3] = ["faces", "faces_retention", "wikipedia_url"];
@@ -50,7 +50,6 @@ pub(crate) enum FaceService {
 
 impl Faces {
     pub(super) fn read(layers: &mut Layers<'_>, flags: &FaceFlags) -> Self {
-        let days = |text: &str| duration(text, DAY);
         let url = |text: &str| if text == "none" { Ok(None) } else { http_url(text).map(Some) };
         Self {
             service: layers.one("faces", flags.faces.as_deref(), service).unwrap_or(FaceService::None),
@@ -66,7 +65,7 @@ fn service(text: &str) -> Result<FaceService, &'static str> {
         #[cfg(feature = "aws")]
         "rekognition" => Ok(FaceService::Rekognition),
         #[cfg(not(feature = "aws"))]
-        "rekognition" => Err("this build does not know AWS; build it with `cargo build --release --features aws`"),
+        "rekognition" => Err(crate::lacking::AWS),
         _ => Err("none or rekognition"),
     }
 }

@@ -10,19 +10,17 @@ use std::{
 use axum::{
     Json, Router,
     extract::{Request, State},
-    http::header,
     routing::put,
 };
 use common::{
     error::{Error, Kind, Result},
-    http::bounded,
     image::Digest,
     ports::Store,
     source::SourceUrl,
     upload::DERIVED,
 };
 use local::DirectoryBucket;
-use processors::messages::{LOCAL_URL, SIGNATURE, Signed, Verifier};
+use processors::messages::{LOCAL_URL, Verifier, taken};
 use serde_json::{Value, json};
 
 use super::Front;
@@ -44,21 +42,13 @@ pub(super) fn routes(front: &Front, bucket: DirectoryBucket, max_bytes: usize) -
 }
 
 async fn take(State(pictures): State<Pictures>, request: Request) -> Result<Json<Value>> {
-    let query = request.uri().query().map(str::to_owned);
-    let (content_type, signature) = (text(&request, header::CONTENT_TYPE.as_str()), text(&request, SIGNATURE));
-    let body = bounded(request, pictures.max_bytes).await?;
-    let signed = Signed { query: query.as_deref(), content_type: &content_type, body: &body, signature: &signature };
-    pictures.verifier.verify(&signed)?;
+    let body = taken(&pictures.verifier, request, pictures.max_bytes).await?.body;
     if body.is_empty() {
         return Err(Error::new(Kind::InvalidRequest, "the picture is empty"));
     }
     let name = Digest::of(&body).hex();
     pictures.bucket.put(&key(&name), body).await?;
     Ok(Json(json!({ "url": format!("{LOCAL_URL}/pictures/{name}") })))
-}
-
-fn text(request: &Request, name: &str) -> String {
-    request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
 }
 
 fn key(name: &str) -> String {

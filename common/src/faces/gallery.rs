@@ -10,10 +10,7 @@ use std::{
 use jiff::Timestamp;
 use tokio::time::timeout;
 
-use super::{
-    Added, Collection, Erasure, Found, Mark, Note, Reason, Vector,
-    patience::{PAUSES, patiently},
-};
+use super::{Added, Collection, Erasure, Found, Mark, Note, Reason, Vector, patience::patiently};
 use crate::{
     error::{Error, Kind, Result, Retry},
     image::Image,
@@ -54,6 +51,23 @@ pub struct Asked {
 }
 
 impl Gallery {
+    /// Of one service that keeps faces, and one memory beside it.
+    pub fn new<S, M>(service: Arc<S>, memory: Arc<M>, biographies: Option<Arc<dyn Biographies>>) -> Self
+    where
+        S: Collections + Faces + Portraits + 'static,
+        M: Vectors + Consents + Notes + 'static,
+    {
+        Self {
+            collections: service.clone(),
+            faces: service.clone(),
+            portraits: service,
+            vectors: memory.clone(),
+            consents: memory.clone(),
+            notes: memory,
+            biographies,
+        }
+    }
+
     /// The proof that this owner has agreed; `None` where nobody has.
     pub async fn agreed(&self, owner: &Owner) -> Result<Option<Agreed>> {
         Ok(self.consents.agreed(owner).await?.map(|_| Agreed(owner.clone())))
@@ -136,23 +150,17 @@ impl Gallery {
 
     /// Looks before it repeats: a call whose answer was lost may have had its effect.
     async fn add_once(&self, vector: &Vector, image: &Image, person: &PersonName, tried: bool) -> Result<Added> {
-        let (mut tried, mut last) = (tried, None);
-        for pause in PAUSES {
-            if !pause.is_zero() {
-                tokio::time::sleep(pause).await;
-            }
-            let added = async {
-                if tried && self.faces.kept(&vector.collection).await?.iter().any(|face| face.mark == vector.mark) {
+        let mut tried = tried;
+        patiently(|| {
+            let looks = std::mem::replace(&mut tried, true);
+            async move {
+                if looks && self.faces.kept(&vector.collection).await?.iter().any(|face| face.mark == vector.mark) {
                     return Ok(Added::Yes { others: 0 });
                 }
                 self.faces.add(&vector.collection, image, person, &vector.mark).await
-            };
-            match added.await {
-                Err(error) if error.retry() == Retry::Later => (tried, last) = (true, Some(error)),
-                done => return done,
             }
-        }
-        Err(last.unwrap_or_else(|| Error::new(Kind::Unavailable, "nothing was tried")).with_retry(Retry::Exhausted))
+        })
+        .await
     }
 
     /// Whose face is on a picture, by what is in a collection.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::error::{Error, Result, Retry};
 
 /// Before each try. A person waits for the answer, and says it again later where there is none.
-pub(super) const PAUSES: [Duration; 4] =
+const PAUSES: [Duration; 4] =
     [Duration::ZERO, Duration::from_millis(200), Duration::from_millis(800), Duration::from_millis(2400)];
 
 /// Tries what may be done twice until it succeeds, cannot succeed, or has been tried for long enough.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::Request;
 use bytes::Bytes;
-use http::header;
+use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -35,6 +35,22 @@ impl AsRef<[u8]> for Held {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
+}
+
+/// Bytes of a JSON body that names a picture.
+pub(super) const JSON_LIMIT: usize = 64 * 1024;
+
+/// Whether the body is JSON in a picture's place.
+///
+/// # Errors
+/// `unsupported-media` for a form.
+pub(super) fn is_json(headers: &HeaderMap) -> Result<bool> {
+    let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if media.starts_with("multipart/") {
+        let message = "send the picture itself as the body, as `curl --data-binary @picture.jpg` does, not a form";
+        return Err(Error::new(Kind::UnsupportedMedia, message));
+    }
+    Ok(media.starts_with("application/json"))
 }
 
 /// The whole body of at most `limit` bytes, kept in memory. Waits for its part of the memory before it reads.

@@ -1,5 +1,7 @@
 //! `/v1/collections`: faces without a phone. A collection belongs to the caller that made it; to everybody else it does not exist.
 
+mod wire;
+
 use std::sync::Arc;
 
 use axum::{
@@ -10,23 +12,28 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::{Context, bounded, problem::Problem};
+use super::{
+    Context,
+    body::{JSON_LIMIT, bounded, is_json},
+    detect::idempotency_key,
+    problem::Problem,
+};
 use crate::{
     error::{Error, Kind, Result},
     faces::{Added, Agreed, Asked, Collection, Entry, Found, Gallery, Mark, Who},
     image::Image,
     intake::Intake,
-    message::{CollectionName, Owner, PersonName},
+    message::{Owner, PersonName},
     ports::Fetch,
     request::ImageSource,
     source::SourceUrl,
 };
-
-const JSON_LIMIT: usize = 64 * 1024;
+use wire::{
+    AddedFace, CollectionList, EntryUnderName, FaceBody, FaceParams, Forgotten, Matched, MatchedPerson,
+    NamedCollection, People, Person,
+};
 
 /// What the routes need.
 #[derive(Clone)]
@@ -48,127 +55,6 @@ pub fn collections(front: FaceFront) -> Router {
         .route("/v1/collections/{collection}/faces/{person}", delete(forget))
         .route("/v1/collections/{collection}/match", post(find))
         .with_state(front)
-}
-
-/// The caller's collections.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct CollectionList {
-    /// Their names, sorted.
-    #[schema(value_type = Vec<String>)]
-    collections: Vec<CollectionName>,
-}
-
-/// A collection.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NamedCollection {
-    /// 1 to 100 of `a-z`, `0-9`, `_`, `-` and `.`, a letter or digit first.
-    #[schema(value_type = String)]
-    name: CollectionName,
-}
-
-/// Someone in a collection.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Person {
-    /// As it was given, `first_last`.
-    #[schema(value_type = String)]
-    person: PersonName,
-    /// How many pictures of this person there are.
-    vectors: usize,
-}
-
-/// Who is in a collection.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct People {
-    /// By name.
-    people: Vec<Person>,
-}
-
-/// The query of what takes a picture.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct FaceParams {
-    /// Whose face it is, `first_last`; for adding only.
-    person: Option<String>,
-    /// `true` says that the caller and the people on the caller's pictures agree to faces being kept and compared. Once is enough.
-    #[serde(default)]
-    consent: bool,
-}
-
-/// A JSON body in a picture's place.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct FaceBody {
-    /// The picture's `http` or `https` URL.
-    image_uri: String,
-    /// Whose face it is, `first_last`; for adding only.
-    person: Option<String>,
-    /// As in the query.
-    #[serde(default)]
-    consent: bool,
-}
-
-/// What was added.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct AddedFace {
-    /// Whose face it is.
-    #[schema(value_type = String)]
-    person: PersonName,
-    /// Other faces on the picture, of which nothing was kept.
-    other_faces: usize,
-}
-
-/// What was forgotten.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Forgotten {
-    /// How many vectors were deleted for good.
-    vectors: usize,
-}
-
-/// Whose face it is.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Matched {
-    /// `null` for a face that is not in the collection.
-    r#match: Option<MatchedPerson>,
-}
-
-/// A person of the collection.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct MatchedPerson {
-    /// `first_last`.
-    #[schema(value_type = String)]
-    person: PersonName,
-    /// As people write it.
-    name: String,
-    /// How alike the faces are, 0 to 100.
-    similarity: f32,
-    /// How sure it is that what was added is a face, 0 to 100.
-    confidence: f32,
-    /// Whether this is a public person of that name, recognised on the picture. Otherwise what an encyclopaedia says under the
-    /// name may be about somebody else.
-    celebrity: bool,
-    /// Pages about the public person.
-    links: Vec<String>,
-    /// What Wikipedia says under the name; absent where it says nothing or nobody was asked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    entry: Option<EntryUnderName>,
-}
-
-/// An entry of an encyclopaedia.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct EntryUnderName {
-    /// Its title.
-    title: String,
-    /// A few words.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
-    /// How it begins.
-    summary: String,
-    /// Where it can be read.
-    source: String,
 }
 
 /// The caller's collections.
@@ -370,16 +256,11 @@ async fn read(
     body: Request,
 ) -> Result<Shown> {
     let Params(params) = params.map_err(|cause| Error::new(Kind::InvalidRequest, cause.body_text()))?;
-    let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if media.starts_with("application/json") {
+    if is_json(headers)? {
         let bytes = bounded(body, JSON_LIMIT).await?;
         let body: FaceBody = serde_json::from_slice(&bytes).map_err(invalid_json)?;
         let source = ImageSource::Url(SourceUrl::parse(&body.image_uri)?);
         return Ok(Shown { source, person: body.person.or(params.person), consent: body.consent || params.consent });
-    }
-    if media.starts_with("multipart/") {
-        let message = "send the picture itself as the body, as `curl --data-binary @picture.jpg` does, not a form";
-        return Err(Error::new(Kind::UnsupportedMedia, message));
     }
     let bytes = bounded(body, front.intake.limits().max_bytes).await?;
     Ok(Shown { source: ImageSource::Bytes(bytes), person: params.person, consent: params.consent })
@@ -403,15 +284,8 @@ fn own(context: &Context, name: &str) -> Result<Collection> {
 
 /// The caller's own name for the request, where it gives one.
 fn asked(context: &Context, headers: &HeaderMap) -> Result<Asked> {
-    let key = match headers.get("idempotency-key").map(|value| value.to_str()) {
-        None => Uuid::new_v4().to_string(),
-        Some(Ok(key)) if (1..=255).contains(&key.len()) => {
-            format!("{}:{}/{key}", context.caller.0.len(), context.caller.0)
-        }
-        Some(_) => {
-            return Err(Error::new(Kind::InvalidRequest, "an Idempotency-Key is 1 to 255 visible ASCII characters"));
-        }
-    };
+    let own = |key: String| format!("{}:{}/{key}", context.caller.0.len(), context.caller.0);
+    let key = idempotency_key(headers)?.map_or_else(|| Uuid::new_v4().to_string(), own);
     Ok(Asked { mark: Mark::of(&key), at: Timestamp::now() })
 }
 

@@ -105,11 +105,16 @@ pub(super) fn request(
     context: &Context,
     headers: &HeaderMap,
 ) -> Result<ImageRequest> {
-    let idempotency_key = headers.get("idempotency-key").map(|value| match value.to_str() {
+    Ok(ImageRequest { idempotency_key: idempotency_key(headers)?, ..context.about(source, query) })
+}
+
+/// The caller's own name for a request, where it gives one.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
+    let key = headers.get("idempotency-key").map(|value| match value.to_str() {
         Ok(key) if (1..=255).contains(&key.len()) => Ok(key.to_owned()),
         _ => Err(Error::new(Kind::InvalidRequest, "an Idempotency-Key is 1 to 255 visible ASCII characters")),
     });
-    Ok(ImageRequest { idempotency_key: idempotency_key.transpose()?, ..context.about(source, query) })
+    key.transpose()
 }
 
 /// Whether text is asked for before JSON.

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    Context, Front, bounded,
+    Context, Front,
+    body::{JSON_LIMIT, bounded, is_json},
     detect::{query, request},
     problem::Problem,
 };
@@ -23,7 +24,6 @@ use crate::{
 };
 
 const PROVIDER: HeaderName = HeaderName::from_static("x-crosslens-provider");
-const JSON_LIMIT: usize = 64 * 1024;
 
 /// The query of `POST /v1/images` with a picture as the body.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -110,8 +110,7 @@ pub(super) async fn read(
     params: Result<Params<ImageParams>, axum::extract::rejection::QueryRejection>,
     body: Request,
 ) -> Result<(ImageSource, Query)> {
-    let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if media.starts_with("application/json") {
+    if is_json(headers)? {
         let bytes = bounded(body, JSON_LIMIT).await?;
         let body: ImageBody = serde_json::from_slice(&bytes)
             .map_err(|cause| Error::new(Kind::InvalidRequest, format!("the JSON body is not valid: {cause}")))?;
@@ -119,10 +118,6 @@ pub(super) async fn read(
         let query = Query::new(features.unwrap_or_default(), body.max_labels, body.publish.unwrap_or(true))?;
         let query = query.with_later(body.later.filter(|later| !later.is_empty()).map(Features::new).transpose()?);
         return Ok((ImageSource::Url(SourceUrl::parse(&body.image_uri)?), query));
-    }
-    if media.starts_with("multipart/") {
-        let message = "send the picture itself as the body, as `curl --data-binary @picture.jpg` does, not a form";
-        return Err(Error::new(Kind::UnsupportedMedia, message));
     }
     let Params(params) = params.map_err(|cause| Error::new(Kind::InvalidRequest, cause.body_text()))?;
     let query = query(params.features.as_deref(), params.later.as_deref(), params.max_labels, params.publish)?;

@@ -49,6 +49,14 @@ impl Wikipedia {
         Ok(Self { base, fetch, known: Arc::new(Cache::new(ENTRIES)) })
     }
 
+    /// The one at this address as the port, or nobody where there is none.
+    ///
+    /// # Errors
+    /// As of [`Self::new`].
+    pub fn at(base: Option<&Url>) -> Result<Option<Arc<dyn Biographies>>> {
+        base.map(|base| Ok(Arc::new(Self::new(base.clone())?) as Arc<dyn Biographies>)).transpose()
+    }
+
     fn url(&self, name: &str) -> Result<SourceUrl> {
         let mut url = self.base.clone();
         let lost = |()| internal("an encyclopaedia's address has no path");

@@ -9,6 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use bytes::Bytes;
 use common::{
     error::{Error, Kind, Result},
     http::{Context, bounded},
@@ -37,15 +38,11 @@ pub fn routes(verifier: Verifier, door: Door) -> Router {
 
 /// Answers with TwiML.
 async fn receive(State(webhook): State<Webhook>, context: Context, request: Request) -> Result<Response> {
-    let (method, query) = (request.method().clone(), request.uri().query().map(str::to_owned));
+    let method = request.method().clone();
     if method == Method::HEAD {
         return Err(Error::new(Kind::MethodNotAllowed, "this route has other methods"));
     }
-    let content_type = text(&request, &header::CONTENT_TYPE);
-    let signature = text(&request, &HeaderName::from_static(SIGNATURE));
-    let body = bounded(request, MAX_BYTES).await?;
-    let query = query.as_deref();
-    webhook.verifier.verify(&Signed { query, content_type: &content_type, body: &body, signature: &signature })?;
+    let Taken { query, content_type, body } = taken(&webhook.verifier, request, MAX_BYTES).await?;
     let message = match (&method, body.is_empty()) {
         (_, true) => Incoming::of_form(query.unwrap_or_default().as_bytes()),
         _ if content_type.contains("json") => Incoming::of_json(&body),
@@ -56,6 +53,30 @@ async fn receive(State(webhook): State<Webhook>, context: Context, request: Requ
     }
     let answer = webhook.door.take(&message, Some(&context.traceparent)).await?;
     Ok(xml(answer.text.as_deref(), answer.replies))
+}
+
+/// A request whose signature is right.
+pub struct Taken {
+    /// The query as it was received; `None` where there is no question mark.
+    pub query: Option<String>,
+    /// The `Content-Type`; empty where there is none.
+    pub content_type: String,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// Reads a request of at most `limit` bytes and checks its signature.
+///
+/// # Errors
+/// `too-large`; `forbidden` for a signature that is not right.
+pub async fn taken(verifier: &Verifier, request: Request, limit: usize) -> Result<Taken> {
+    let query = request.uri().query().map(str::to_owned);
+    let content_type = text(&request, &header::CONTENT_TYPE);
+    let signature = text(&request, &HeaderName::from_static(SIGNATURE));
+    let body = bounded(request, limit).await?;
+    let signed = Signed { query: query.as_deref(), content_type: &content_type, body: &body, signature: &signature };
+    verifier.verify(&signed)?;
+    Ok(Taken { query, content_type, body })
 }
 
 fn text(request: &Request, name: &HeaderName) -> String {
