@@ -36,17 +36,21 @@ impl Clients {
         // failed publish, the failover asks the next detector, and a phrase that was not translated is asked for again with the
         // next image that has it. Nobody repeats a lost record or a lost delay.
         let once = RetryConfig::disabled();
+        // A record that is given up costs the provider's answer: a throttled table is waited for within the invocation, with
+        // short pauses at first, as DynamoDB's own clients in other languages do.
+        let patient = RetryConfig::standard().with_max_attempts(8).with_initial_backoff(Duration::from_millis(50));
         // Path style only where the endpoint is given: servers on one machine have no names for buckets.
         let path_style = config.endpoint_url().is_some();
         let s3 = aws_sdk_s3::config::Builder::from(config).retry_config(once.clone()).force_path_style(path_style);
         let sns = aws_sdk_sns::config::Builder::from(config).retry_config(once.clone());
         let rekognition = aws_sdk_rekognition::config::Builder::from(config).retry_config(once.clone());
+        let dynamodb = aws_sdk_dynamodb::config::Builder::from(config).retry_config(patient);
         // The protocol that Amazon's reference of the service describes; the SDK's own choice is a binary form of it.
         let json = AwsJsonRpcProtocol::aws_json_1_1();
         let translate = aws_sdk_translate::config::Builder::from(config).retry_config(once).protocol(json);
         Self {
             s3: aws_sdk_s3::Client::from_conf(s3.build()),
-            dynamodb: aws_sdk_dynamodb::Client::new(config),
+            dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
             sns: aws_sdk_sns::Client::from_conf(sns.build()),
             sqs: aws_sdk_sqs::Client::new(config),
             rekognition: aws_sdk_rekognition::Client::from_conf(rekognition.build()),
