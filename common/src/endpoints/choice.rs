@@ -98,7 +98,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn choice(names: &[&str]) -> Choice<()> {
-        let patience = Patience { failures: 2, first_rest: SECOND, longest_rest: 30 * SECOND };
+        let patience = Patience { failures: 2, first_rest: SECOND, longest_rest: 30 * SECOND, rate: None };
         Choice::new(names.iter().map(|name| ((*name).to_owned(), ())), patience).unwrap()
     }
 

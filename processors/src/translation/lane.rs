@@ -18,7 +18,7 @@ use super::Translate;
 
 /// A service that fails is left alone for a while: what waits behind it is told without translations, not late.
 const PATIENCE: Patience =
-    Patience { failures: 1, first_rest: Duration::from_secs(1), longest_rest: Duration::from_secs(30) };
+    Patience { failures: 1, first_rest: Duration::from_secs(1), longest_rest: Duration::from_secs(30), rate: None };
 /// Characters in a translation; what is longer is no name of anything.
 pub(super) const MOST_CHARACTERS: usize = 500;
 

@@ -61,7 +61,7 @@ impl Detect for Actor {
 
 fn failover(actors: &[&Arc<Actor>], pay_elsewhere: bool) -> Failover {
     let named = actors.iter().map(|actor| (actor.name.to_owned(), Arc::clone(actor) as Arc<dyn Detect>));
-    let patience = Patience { failures: 2, first_rest: 4 * SECOND, longest_rest: 30 * SECOND };
+    let patience = Patience { failures: 2, first_rest: 4 * SECOND, longest_rest: 30 * SECOND, rate: None };
     Failover::new(named, patience, pay_elsewhere).unwrap()
 }
 
