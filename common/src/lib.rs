@@ -3,7 +3,7 @@
 //!
 //! # Layout, in reading order
 //! `pipeline` is the product, `look` its part without memory and `upload` its way in from a bucket; `ports` is what it needs; `error`, `image`, `request`, `analysis`,
-//! `moderation`, `translation`, `message` and `event` are its words.
+//! `moderation`, `translation`, `message`, `event` and, about a gateway, `clouds` are its words.
 //! `source` opens strangers' URLs, `intake` takes images in and decodes them, `detectors` wraps detectors,
 //! `endpoints` knows when to leave one alone, `http` is the wire, `settings` reads what the operator wants.
 
@@ -17,6 +17,7 @@ pub mod tell;
 pub mod upload;
 
 pub mod analysis;
+pub mod clouds;
 pub mod error;
 pub mod event;
 pub mod image;
