@@ -24,13 +24,15 @@ mod trace;
 
 pub use admission::Admission;
 pub use body::bounded;
-pub use caller::{Callers, Verify};
+pub use caller::{Callers, SIGNED, Verify};
 pub use collections::{FaceFront, collections};
 pub use context::Context;
 pub use guard::Guard;
-pub use observe::install_metrics;
+pub use observe::{install_metrics, usable_id};
+pub use problem::fill;
 pub use routes::{Front, Kept, api};
-pub use serve::{Drain, Patience, serve, terminated};
+pub use serve::{Drain, Patience, serve, serve_each, terminated};
+pub use trace::{continued, trace_id};
 
 /// Makes ring the process's TLS provider; later calls change nothing.
 pub fn use_ring() {

@@ -295,7 +295,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_fails_again_soon_rests_longer_and_who_was_well_for_long_does_not() {
         let breaker = breaker();
-        let mut check = |healthy: Duration, rest: Duration| {
+        let check = |healthy: Duration, rest: Duration| {
             (0..3).for_each(|_| fail(&breaker));
             assert_eq!(breaker.enter().unwrap_err(), rest, "after {healthy:?} of health");
             rest

@@ -77,8 +77,9 @@ pub(super) async fn detect(
             (ImageSource::Bytes(Bytes::from_static(front.sample.bytes)), name.to_owned(), report)
         }
     };
+    let began = jiff::Timestamp::now();
     let analysis = images::process(&front, request(source, query, &context, &headers)?).await?;
-    let provider = images::provider_header(&analysis);
+    let provider = images::provider_headers(&analysis, began);
     let message = analysis.message();
     if wants_text(&headers) {
         return Ok((provider, message).into_response());

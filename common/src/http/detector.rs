@@ -31,8 +31,9 @@ pub(super) async fn detect(
     params: Result<Params<ImageParams>, axum::extract::rejection::QueryRejection>,
     body: Request,
 ) -> Result<Response> {
+    let began = jiff::Timestamp::now();
     let (source, query) = images::read(&front, &headers, params, body).await?;
     let request = request(source, query, &context, &headers)?;
     let analysis = front.look.once(&request).await?;
-    Ok((images::provider_header(&analysis), Json(analysis)).into_response())
+    Ok((images::provider_headers(&analysis, began), Json(analysis)).into_response())
 }

@@ -6,6 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -24,6 +25,7 @@ use crate::{
 };
 
 const PROVIDER: HeaderName = HeaderName::from_static("x-crosslens-provider");
+const BILLED: HeaderName = HeaderName::from_static("x-crosslens-billed");
 
 /// The query of `POST /v1/images` with a picture as the body.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -90,6 +92,7 @@ pub(super) async fn create(
     params: Result<Params<ImageParams>, axum::extract::rejection::QueryRejection>,
     body: Request,
 ) -> Result<Response> {
+    let began = Timestamp::now();
     let (source, query) = read(&front, &headers, params, body).await?;
     let request = request(source, query, &context, &headers)?;
     // A preference that cannot be met is passed over (RFC 7240, section 2).
@@ -97,7 +100,7 @@ pub(super) async fn create(
         return promise(&front, &request).await;
     }
     match process(&front, request.clone()).await {
-        Ok(analysis) => Ok((provider_header(&analysis), Json(analysis)).into_response()),
+        Ok(analysis) => Ok((provider_headers(&analysis, began), Json(analysis)).into_response()),
         Err(error) if no_detector(&error) => promise(&front, &request).await.or(Err(error)),
         Err(error) => Err(error),
     }
@@ -156,7 +159,7 @@ pub(super) async fn show(State(front): State<Front>, Path(id): Path<String>) -> 
     match front.kept()?.pipeline.archive.state(&id).await? {
         Some(Known::Done(analysis)) => {
             let analysis = front.kept()?.pipeline.complete(*analysis).await?;
-            Ok((provider_header(&analysis), Json(analysis)).into_response())
+            Ok((provider_headers(&analysis, Timestamp::now()), Json(analysis)).into_response())
         }
         Some(Known::Pending) => {
             let status = Status { id, state: "pending".to_owned(), problem: None, detail: None };
@@ -230,10 +233,11 @@ pub(super) async fn list(
     Ok(Json(Listing { images: page.analyses, cursor: page.cursor }))
 }
 
-/// Names who answered.
-pub(super) fn provider_header(analysis: &Analysis) -> [(HeaderName, HeaderValue); 1] {
-    let provider = HeaderValue::from_str(&analysis.detector.provider);
-    [(PROVIDER, provider.unwrap_or(HeaderValue::from_static("unknown")))]
+/// Names who answered, and how many units were paid for since `began`: none for what was known already.
+pub(super) fn provider_headers(analysis: &Analysis, began: Timestamp) -> [(HeaderName, HeaderValue); 2] {
+    let provider = HeaderValue::from_str(&analysis.detector.provider).unwrap_or(HeaderValue::from_static("unknown"));
+    let units: u32 = if analysis.analyzed_at < began { 0 } else { analysis.findings.billed_units.values().sum() };
+    [(PROVIDER, provider), (BILLED, HeaderValue::from(units))]
 }
 
 fn prefers_async(headers: &HeaderMap) -> bool {

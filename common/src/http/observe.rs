@@ -48,7 +48,7 @@ pub(super) async fn identify(State(cloud): State<Cloud>, mut request: Request, n
 }
 
 /// The caller's own id, where it is short and plain enough for logs and headers.
-fn usable_id(headers: &HeaderMap) -> Option<String> {
+pub fn usable_id(headers: &HeaderMap) -> Option<String> {
     let id = headers.get(REQUEST_ID)?.to_str().ok()?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     ((1..=64).contains(&id.len()) && id.bytes().all(plain)).then(|| id.to_owned())

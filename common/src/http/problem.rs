@@ -72,7 +72,7 @@ impl IntoResponse for Error {
 pub struct Wording(pub fn(&Error) -> serde_json::Value);
 
 /// Writes the problem's body, now that the request id is known.
-pub(super) fn fill(response: &mut Response, request_id: &str) {
+pub fn fill(response: &mut Response, request_id: &str) {
     let Some(error) = response.extensions().get::<Error>() else { return };
     let (media, body) = match response.extensions().get::<Wording>() {
         Some(Wording(word)) => ("application/json", word(error).to_string().into_bytes()),

@@ -2,6 +2,8 @@
 
 use std::{
     future::Future,
+    io,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -9,20 +11,24 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, extract::Request};
-use hyper::body::Incoming;
+use axum::{BoxError, Router};
+use hyper::{
+    Request, Response,
+    body::{Body, Incoming},
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto::Builder, graceful::GracefulShutdown},
     service::TowerToHyperService,
 };
 use tokio::{
-    net::TcpListener,
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
     signal,
     sync::Semaphore,
     time::{sleep, timeout},
 };
-use tower::ServiceExt;
+use tower::{Service, ServiceExt};
 use tracing::{debug, info, warn};
 
 /// Connections at a time; more wait in the kernel's queue.
@@ -48,7 +54,26 @@ pub struct Patience {
 
 /// Serves until `stop` resolves, then answers what is under way.
 pub async fn serve(listener: TcpListener, app: Router, stop: impl Future<Output = ()>, patience: Patience) -> Drain {
-    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let plain = |socket: TcpStream| std::future::ready(Ok(socket));
+    serve_each(listener, plain, |_| app.clone(), stop, patience, MAX_CONNECTIONS).await
+}
+
+/// The same for any service, made for each connection of a peer, over whatever `secure` makes of the connection; `most` at a time.
+pub async fn serve_each<C, F, S, B>(
+    listener: TcpListener,
+    secure: impl Fn(TcpStream) -> F,
+    service: impl Fn(SocketAddr) -> S,
+    stop: impl Future<Output = ()>,
+    patience: Patience,
+    most: usize,
+) -> Drain
+where
+    C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Future<Output = io::Result<C>> + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+{
+    let connections = Arc::new(Semaphore::new(most));
     let graceful = GracefulShutdown::new();
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(patience.head).max_buf_size(64 * 1024);
@@ -64,8 +89,8 @@ pub async fn serve(listener: TcpListener, app: Router, stop: impl Future<Output 
             () = &mut stop => break,
             accepted = accepted => accepted,
         };
-        let (socket, _) = match socket {
-            Ok(socket) => socket,
+        let (socket, peer) = match socket {
+            Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file descriptors, most likely: others close theirs in the meantime.
                 warn!(%error, "cannot accept a connection");
@@ -75,18 +100,22 @@ pub async fn serve(listener: TcpListener, app: Router, stop: impl Future<Output 
         };
         let _ = socket.set_nodelay(true);
         let asked = Arc::new(AtomicBool::new(false));
-        let service = app.clone().map_request({
+        let service = service(peer).map_request({
             let asked = asked.clone();
             move |request: Request<Incoming>| {
                 asked.store(true, Ordering::Relaxed);
                 request
             }
         });
-        let service = TowerToHyperService::new(service);
-        let connection = graceful.watch(builder.serve_connection(TokioIo::new(socket), service).into_owned());
+        let (secure, builder, watcher) = (secure(socket), builder.clone(), graceful.watcher());
         tokio::spawn(async move {
+            let conversation = async {
+                let socket = secure.await?;
+                let connection = builder.serve_connection(TokioIo::new(socket), TowerToHyperService::new(service));
+                watcher.watch(connection.into_owned()).await
+            };
             tokio::select! {
-                ended = connection => if let Err(error) = ended {
+                ended = conversation => if let Err(error) = ended {
                     debug!(%error, "connection ended");
                 },
                 () = silence(patience.head, &asked) => debug!("connection cut: nothing was asked"),

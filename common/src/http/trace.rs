@@ -4,7 +4,7 @@ use http::HeaderMap;
 use uuid::Uuid;
 
 /// The value to hand on: the caller's trace id where it sent a valid one, and a new span id.
-pub(super) fn continued(headers: &HeaderMap) -> String {
+pub fn continued(headers: &HeaderMap) -> String {
     let span = format!("{:016x}", Uuid::new_v4().as_u64_pair().1);
     let incoming = headers.get("traceparent").and_then(|value| value.to_str().ok()).and_then(parse);
     match incoming {
@@ -14,7 +14,7 @@ pub(super) fn continued(headers: &HeaderMap) -> String {
 }
 
 /// The trace id of a value made by [`continued`].
-pub(super) fn trace_id(traceparent: &str) -> &str {
+pub fn trace_id(traceparent: &str) -> &str {
     traceparent.split('-').nth(1).unwrap_or_default()
 }
 
