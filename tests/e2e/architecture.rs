@@ -32,8 +32,12 @@ const OPTIONAL_IN_CLI: [&str; 2] = ["detector-gcp", "proxy-aws"];
 const UNBOUND: [&str; 2] = ["tests", "bench"];
 
 /// Which packages may name a cloud's SDK: how its crates begin, and where.
-const SDKS: [(&str, &[&str]); 5] = [
+const SDKS: [(&str, &[&str]); 8] = [
     ("aws-sigv4", &["proxy-aws", "gateway"]),
+    // Where the credentials come from that the gateway signs with.
+    ("aws-config", &["proxy-aws", "gateway"]),
+    ("aws-credential-types", &["gateway"]),
+    ("aws-smithy-http-client", &["proxy-aws", "gateway"]),
     ("google-cloud-auth", &["detector-gcp", "proxy-aws", "gateway"]),
     ("aws", &["proxy-aws"]),
     ("google-cloud", &["detector-gcp"]),
