@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use axum::body::Body;
+use common::http::{BILLED, CLOUD, PROVIDER, bounded_method};
 use http::{HeaderName, HeaderValue, Response, request::Parts};
 use metrics::{counter, histogram};
 use tracing::info;
@@ -12,7 +13,6 @@ use crate::{
     routing,
 };
 
-const CLOUD: HeaderName = HeaderName::from_static("x-crosslens-cloud");
 const COLOUR: HeaderName = HeaderName::from_static(routing::COLOUR);
 
 /// What is known of a request so far. No query, no key, no address.
@@ -32,20 +32,11 @@ pub(crate) struct Access {
 
 impl Access {
     pub(crate) fn new(parts: &Parts, request_id: String, trace_id: String) -> Self {
-        let method = match parts.method.as_str() {
-            "GET" => "GET",
-            "HEAD" => "HEAD",
-            "POST" => "POST",
-            "PUT" => "PUT",
-            "DELETE" => "DELETE",
-            "OPTIONS" => "OPTIONS",
-            _ => "other",
-        };
         Self {
             request_id,
             trace_id,
             caller: String::new(),
-            method,
+            method: bounded_method(&parts.method),
             route: routing::pattern(parts.uri.path()),
             cloud: String::new(),
             colour: String::new(),
@@ -67,8 +58,8 @@ impl Access {
     /// An answer of a cloud: the client hears whose it is, and the tally who made it.
     pub(crate) fn came(&self, mut response: Response<Body>, cloud: &Cloud, colour: &Colour) -> Response<Body> {
         let headers = response.headers_mut();
-        if let Some(provider) = headers.get("x-crosslens-provider").and_then(|value| value.to_str().ok()) {
-            let billed = headers.get("x-crosslens-billed").and_then(|value| value.to_str().ok()?.parse().ok());
+        if let Some(provider) = headers.get(PROVIDER).and_then(|value| value.to_str().ok()) {
+            let billed = headers.get(BILLED).and_then(|value| value.to_str().ok()?.parse().ok());
             colour.tally.answered(provider, billed.unwrap_or(0));
         }
         for (name, value) in [(CLOUD, &cloud.name), (COLOUR, &colour.name)] {

@@ -9,7 +9,7 @@ use axum::{
     routing::{get, post},
 };
 use common::{
-    clouds::{CloudReport, CloudsReport, ColourReport, ColourState, ProviderReport},
+    clouds::{CloudReport, CloudsReport, ColourReport, ProviderReport, Shift},
     endpoints::{Level, State as Health},
     error::{Error, Kind, Result, internal},
     http::{Callers, Guard, layers},
@@ -17,11 +17,10 @@ use common::{
 };
 use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    fleet::{Cloud, Colour, Fleet},
+    fleet::{Cloud, Colour, Fleet, shown},
     running::Reload,
 };
 
@@ -51,14 +50,6 @@ async fn clouds(State(admin): State<Admin>) -> Json<CloudsReport> {
     Json(CloudsReport { distribution: fleet.distribution(), since: admin.since, clouds })
 }
 
-/// What `crosslens shift` says.
-#[derive(Debug, Deserialize)]
-struct Shift {
-    cloud: String,
-    colour: String,
-    percent: u32,
-}
-
 /// Gives one colour so many of a hundred requests of its cloud; the others share the rest as they did.
 async fn shift(
     State(admin): State<Admin>,
@@ -84,7 +75,7 @@ async fn shift(
 }
 
 /// Weights of which the chosen one has `percent` of a hundred; in hundredths, so that small parts of a part stay whole.
-fn shifted(weights: &[u32], chosen: usize, percent: u32) -> Option<Vec<u32>> {
+fn shifted(weights: &[u32], chosen: usize, percent: u8) -> Option<Vec<u32>> {
     let others = weights.iter().enumerate().filter(|(place, _)| *place != chosen);
     let count = u32::try_from(others.clone().count()).ok()?;
     if count == 0 && percent < 100 {
@@ -128,12 +119,12 @@ fn asked(cloud: &Cloud) -> bool {
 }
 
 fn colour_report(colour: &Colour, weight: u32, share: f64, cloud: &Cloud) -> ColourReport {
-    let (state, why) = match colour.health.state() {
-        Health::Healthy => (ColourState::Healthy, None),
-        Health::Warming => (ColourState::Warming, None),
-        Health::Unreachable => (ColourState::Unreachable, Some("health checks fail")),
-        Health::Failing => (ColourState::Resting, Some("it failed several times in a row")),
-        Health::Unwell => (ColourState::Resting, Some("too many answers failed or were slow")),
+    let state = colour.health.state();
+    let why = match state {
+        Health::Healthy | Health::Warming => None,
+        Health::Unreachable => Some("health checks fail"),
+        Health::Failing => Some("it failed several times in a row"),
+        Health::Unwell => Some("too many answers failed or were slow"),
     };
     let (requests, errors) = colour.tally.counts();
     let times = colour.tally.percentiles();
@@ -148,7 +139,7 @@ fn colour_report(colour: &Colour, weight: u32, share: f64, cloud: &Cloud) -> Col
         url: colour.url.clone(),
         weight,
         share,
-        state,
+        state: shown(state),
         why: why.map(ToOwned::to_owned),
         under_way: u64::try_from(colour.under_way.load(Ordering::Relaxed)).unwrap_or(u64::MAX),
         requests,

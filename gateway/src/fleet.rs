@@ -12,8 +12,8 @@ use std::{
 };
 
 use common::{
-    clouds::Distribution,
-    endpoints::{Candidate, Credits, Health, Level, Pass, State, least_busy, same_for},
+    clouds::{ColourState, Distribution},
+    endpoints::{Candidate, Credits, Health, Level, Pass, Patience, State, Thresholds, least_busy, same_for},
     error::{Error, Kind, Result},
     settings::Environment,
 };
@@ -69,7 +69,15 @@ pub(crate) struct Colour {
     pub(crate) health: Health,
     pub(crate) tally: Tally,
     pub(crate) under_way: AtomicUsize,
-    settings: (Duration, common::endpoints::Patience, common::endpoints::Thresholds),
+    care: Care,
+}
+
+/// How a colour is looked after.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Care {
+    patience: Patience,
+    thresholds: Thresholds,
+    warm_up: Duration,
 }
 
 /// What a request asks of the choice.
@@ -112,7 +120,7 @@ impl Colour {
     pub(crate) fn observe(&self) {
         let state = self.health.state();
         if self.tally.stood(state) != state {
-            let (cloud, colour, word) = (&*self.cloud, &*self.name, word(state));
+            let (cloud, colour, word) = (&*self.cloud, &*self.name, shown(state).name());
             match state {
                 State::Healthy | State::Warming => tracing::info!(cloud, colour, state = word, "a colour has changed"),
                 _ => tracing::warn!(cloud, colour, state = word, "a colour has changed"),
@@ -123,12 +131,13 @@ impl Colour {
     }
 }
 
-fn word(state: State) -> &'static str {
+/// The state in the operator's words.
+pub(crate) fn shown(state: State) -> ColourState {
     match state {
-        State::Healthy => "healthy",
-        State::Warming => "warming",
-        State::Unreachable => "unreachable",
-        State::Failing | State::Unwell => "resting",
+        State::Healthy => ColourState::Healthy,
+        State::Warming => ColourState::Warming,
+        State::Unreachable => ColourState::Unreachable,
+        State::Failing | State::Unwell => ColourState::Resting,
     }
 }
 
@@ -172,26 +181,9 @@ impl Fleet {
             return Ok(Turn { cloud, colour, level: Level::Out });
         }
         let mut full = false;
-        for level in [Level::Good, Level::Doubtful] {
-            for same_cloud in [false, true] {
-                if same_cloud && tried.is_empty() {
-                    continue;
-                }
-                let mut clouds = Vec::with_capacity(self.clouds.len());
-                for (place, cloud) in self.clouds.iter().enumerate() {
-                    let was_tried = tried.iter().any(|turn| turn.cloud == place);
-                    if wish.cloud.is_some_and(|wanted| wanted != place) || was_tried != same_cloud {
-                        continue;
-                    }
-                    let colours = cloud.candidates(place, level, wish, tried, &mut full);
-                    if !colours.is_empty() {
-                        clouds.push((place, colours));
-                    }
-                }
-                if let Some(turn) = self.turn(level, &clouds, wish) {
-                    return Ok(turn);
-                }
-            }
+        let turn = self.rounds(wish, tried, &mut full).find_map(|(level, clouds)| self.turn(level, &clouds, wish));
+        if let Some(turn) = turn {
+            return Ok(turn);
         }
         if full {
             let message = "every cloud has as much under way as it may; try again";
@@ -199,6 +191,35 @@ impl Fleet {
         }
         let wait = self.colours().map(|(_, colour)| colour.health.wait()).min().unwrap_or_default();
         Err(Error::new(Kind::Unavailable, "no cloud answers now").after(wait.max(Duration::from_secs(1))))
+    }
+
+    /// Whether anybody is left after those that were tried. Takes no turn.
+    pub(crate) fn has_another(&self, wish: &Wish, tried: &[Turn]) -> bool {
+        self.rounds(wish, tried, &mut false).any(|(_, clouds)| !clouds.is_empty())
+    }
+
+    /// Who would do, by cloud, in the order in which it is asked for.
+    fn rounds(
+        &self,
+        wish: &Wish,
+        tried: &[Turn],
+        full: &mut bool,
+    ) -> impl Iterator<Item = (Level, Vec<(usize, Vec<Candidate>)>)> {
+        let rounds = [Level::Good, Level::Doubtful].into_iter().flat_map(|level| [(level, false), (level, true)]);
+        rounds.map(move |(level, again)| {
+            let mut clouds = Vec::with_capacity(self.clouds.len());
+            for (place, cloud) in self.clouds.iter().enumerate() {
+                let was_tried = tried.iter().any(|turn| turn.cloud == place);
+                if wish.cloud.is_some_and(|wanted| wanted != place) || was_tried != again {
+                    continue;
+                }
+                let colours = cloud.candidates(place, level, wish, tried, full);
+                if !colours.is_empty() {
+                    clouds.push((place, colours));
+                }
+            }
+            (level, clouds)
+        })
     }
 
     fn turn(&self, level: Level, clouds: &[(usize, Vec<Candidate>)], wish: &Wish) -> Option<Turn> {
@@ -261,12 +282,15 @@ impl Cloud {
         before: Option<&Fleet>,
     ) -> Result<Self> {
         let before = before.and_then(|fleet| fleet.clouds.iter().find(|cloud| cloud.name == config.name));
+        let care = Care {
+            patience: whole.ejection.patience(),
+            thresholds: whole.health.thresholds(),
+            warm_up: whole.ejection.warm_up,
+        };
         let mut colours = Vec::new();
         for colour in &config.colours {
-            let settings = (whole.ejection.warm_up, whole.ejection.patience(), whole.health.thresholds());
             let known = before.and_then(|cloud| cloud.colours.iter().find(|known| known.colour.name == colour.name));
-            let stays =
-                known.filter(|known| known.colour.url == colour.url.as_str() && known.colour.settings == settings);
+            let stays = known.filter(|known| known.colour.url == colour.url.as_str() && known.colour.care == care);
             // What was shifted stays so until the file says something else.
             let weight = match known {
                 Some(known) if known.written == colour.weight => known.weight.load(Ordering::Relaxed),
@@ -274,7 +298,7 @@ impl Cloud {
             };
             let made = match stays {
                 Some(known) => known.colour.clone(),
-                None => Arc::new(Colour::new(&config.name, &colour.name, colour.url.as_str(), settings)?),
+                None => Arc::new(Colour::new(&config.name, &colour.name, colour.url.as_str(), care)?),
             };
             let weight = AtomicU32::new(weight);
             colours.push(Placed { colour: made, weight, written: colour.weight, most: config.most });
@@ -314,12 +338,7 @@ impl Cloud {
 }
 
 impl Colour {
-    fn new(
-        cloud: &str,
-        name: &str,
-        url: &str,
-        settings: (Duration, common::endpoints::Patience, common::endpoints::Thresholds),
-    ) -> Result<Self> {
+    fn new(cloud: &str, name: &str, url: &str, care: Care) -> Result<Self> {
         let wrong = || Error::new(Kind::InvalidRequest, format!("cloud {cloud}, colour {name}: the url is not valid"));
         let uri: Uri = url.parse().map_err(|_| wrong())?;
         Ok(Self {
@@ -329,10 +348,10 @@ impl Colour {
             scheme: uri.scheme().cloned().ok_or_else(wrong)?,
             authority: uri.authority().cloned().ok_or_else(wrong)?,
             path: uri.path().trim_end_matches('/').to_owned(),
-            health: Health::new(settings.1, settings.2, settings.0),
+            health: Health::new(care.patience, care.thresholds, care.warm_up),
             tally: Tally::default(),
             under_way: AtomicUsize::new(0),
-            settings,
+            care,
         })
     }
 }

@@ -11,7 +11,7 @@ use axum::{body::Body, response::IntoResponse};
 use common::{
     detectors::DEADLINE_HEADER,
     error::{Error, Kind, Result},
-    http::{SIGNED, continued, fill, trace_id, usable_id},
+    http::{REQUEST_ID, SIGNED, continued, fill, trace_id, usable_id},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header, request::Parts};
 use hyper::body::Incoming;
@@ -30,7 +30,6 @@ use crate::{
 use attempt::{Attempt, Ended};
 use upload::Upload;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Tries for one request.
 const TRIES: usize = 2;
 
@@ -57,6 +56,8 @@ impl Relay {
         let id = usable_id(&parts.headers).unwrap_or_else(|| Uuid::now_v7().to_string());
         let trace = continued(&parts.headers);
         let mut access = Access::new(&parts, id, trace_id(&trace).to_owned());
+        // Before anything of ours is put there: `Connection` may name any header.
+        headers::strip_hop(&mut parts.headers);
         put(&mut parts.headers, REQUEST_ID, &access.request_id);
         put(&mut parts.headers, HeaderName::from_static("traceparent"), &trace);
         let running = self.running.load_full();
@@ -90,7 +91,6 @@ impl Relay {
         let wish = routing::wish(&parts, &running.fleet, &running.config.rules)?;
         let repeatable = routing::is_repeatable(&parts);
         let host = parts.headers.remove(header::HOST).or_else(|| authority(&parts));
-        headers::strip_hop(&mut parts.headers);
         headers::strip_credentials(&mut parts.headers);
         headers::forwarded(&mut parts.headers, peer.ip(), host, self.secure);
         let read = Upload::read(body, front, &self.kept, running.needs_bodies);
@@ -120,6 +120,11 @@ impl Relay {
                 (Err(_), Some(earlier)) => return earlier,
                 (Err(error), None) => return Err(error),
             };
+            // Another request was faster to ask for all; the next choice sees that.
+            let Some((cloud, colour, pass)) = running.fleet.enter(turn) else {
+                tokio::task::yield_now().await;
+                continue;
+            };
             if !tried.is_empty() {
                 let allowed = self.budget.withdraw();
                 let outcome = if allowed { "made" } else { "refused" };
@@ -128,15 +133,10 @@ impl Relay {
                     return last.unwrap_or_else(|| Err(unreached()));
                 }
             }
-            // Another request was faster to ask for all; the next choice sees that.
-            let Some((cloud, colour, pass)) = running.fleet.enter(turn) else {
-                tokio::task::yield_now().await;
-                continue;
-            };
             let under_way = colour.begin();
             tried.push(turn);
             let more = tried.len() < TRIES && !asking.wish.anyway && upload.known().is_some();
-            let more = more && running.fleet.choose(&asking.wish, &tried).is_ok();
+            let more = more && running.fleet.has_another(&asking.wish, &tried);
             let now = Instant::now();
             let left = asking.deadline.saturating_duration_since(now);
             if left.is_zero() {
@@ -161,7 +161,7 @@ impl Relay {
                 pay_elsewhere: running.config.front.pay_elsewhere,
             };
             let ended = attempt.make(request, pass, under_way).await;
-            let again = more && (asking.repeatable || matches!(ended, Ended::Unreached)) && upload.is_there();
+            let again = more && (asking.repeatable || matches!(ended, Ended::Unreached));
             last = Some(match ended {
                 Ended::Answered(response) => return Ok(access.came(response, cloud, colour)),
                 Ended::Poorly(response) => Ok(access.came(response, cloud, colour)),

@@ -24,8 +24,10 @@ use crate::{
     source::SourceUrl,
 };
 
-const PROVIDER: HeaderName = HeaderName::from_static("x-crosslens-provider");
-const BILLED: HeaderName = HeaderName::from_static("x-crosslens-billed");
+/// Who found what an answer says.
+pub const PROVIDER: HeaderName = HeaderName::from_static("x-crosslens-provider");
+/// How many units were paid for to answer.
+pub const BILLED: HeaderName = HeaderName::from_static("x-crosslens-billed");
 
 /// The query of `POST /v1/images` with a picture as the body.
 #[derive(Debug, Deserialize, IntoParams)]

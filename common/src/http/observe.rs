@@ -20,8 +20,10 @@ use crate::{
     request::{Caller, Cloud},
 };
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const CLOUD: HeaderName = HeaderName::from_static("x-crosslens-cloud");
+/// Names a request in answers and logs.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Which cloud answered.
+pub const CLOUD: HeaderName = HeaderName::from_static("x-crosslens-cloud");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 /// Upper bounds of the latency histogram, in seconds.
 const BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
@@ -91,7 +93,7 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
 }
 
 /// Methods are the caller's to invent; what is logged and counted is not.
-fn bounded(method: &http::Method) -> &'static str {
+pub fn bounded(method: &http::Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
         "HEAD" => "HEAD",

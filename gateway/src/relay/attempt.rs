@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use bytes::Bytes;
 use common::{endpoints::Pass, http::problem::TYPE_PREFIX};
 use http::{Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
+use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
 use super::headers;
@@ -91,31 +89,18 @@ impl Attempt<'_> {
         };
         let (mut parts, body) = response.into_parts();
         headers::strip_hop(&mut parts.headers);
-        let size = hyper::body::Body::size_hint(&body).exact();
         let ill = matches!(parts.status.as_u16(), 500 | 502 | 503 | 504);
-        let small = size.is_some_and(|size| size <= SMALL);
-        if !ill && (!self.repeatable || !small) {
-            let poorly = parts.status == StatusCode::TOO_MANY_REQUESTS && self.pay_elsewhere;
-            let response = Response::from_parts(parts, Body::new(body));
-            return if poorly { Ended::Poorly(response) } else { Ended::Answered(response) };
+        let dear = parts.status == StatusCode::TOO_MANY_REQUESTS && self.pay_elsewhere;
+        let small = hyper::body::Body::size_hint(&body).exact().is_some_and(|size| size <= SMALL);
+        if !small || !(ill || self.repeatable) {
+            return Ended::of(Response::from_parts(parts, Body::new(body)), ill || dear);
         }
-        let whole = if ill && size.is_none_or(|size| size > SMALL) {
-            // Whoever is ill and talkative is passed on as it is.
-            return Ended::Poorly(Response::from_parts(parts, Body::new(body)));
-        } else {
-            read(body).await
-        };
-        let Some(whole) = whole else { return Ended::Broken };
-        let about = ill && is_about_the_request(&parts.headers, &whole);
-        let again = parts.status == StatusCode::TOO_MANY_REQUESTS && self.pay_elsewhere;
-        let response = Response::from_parts(parts, Body::from(whole));
-        if (ill && !about) || again { Ended::Poorly(response) } else { Ended::Answered(response) }
+        // Its length was told, and is small.
+        let Ok(whole) = body.collect().await else { return Ended::Broken };
+        let whole = whole.to_bytes();
+        let ill = ill && !is_about_the_request(&parts.headers, &whole);
+        Ended::of(Response::from_parts(parts, Body::from(whole)), ill || dear)
     }
-}
-
-async fn read(body: Incoming) -> Option<Bytes> {
-    let limit = usize::try_from(SMALL).unwrap_or(PROBLEM);
-    Limited::new(body, limit).collect().await.ok().map(http_body_util::Collected::to_bytes)
 }
 
 /// Whether a failure is the image's or the caller's, and would be the same elsewhere: its host does not answer, or the caller's
@@ -134,6 +119,10 @@ fn is_about_the_request(headers: &http::HeaderMap, body: &[u8]) -> bool {
 }
 
 impl Ended {
+    fn of(response: Response<Body>, poorly: bool) -> Self {
+        if poorly { Self::Poorly(response) } else { Self::Answered(response) }
+    }
+
     fn word(&self) -> &'static str {
         match self {
             Self::Answered(_) => "answered",

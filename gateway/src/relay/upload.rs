@@ -82,11 +82,6 @@ impl Upload {
         Ok(Self::Kept(first.unwrap_or_else(|| all.freeze()), Some(permit)))
     }
 
-    /// Whether it can be sent once more.
-    pub(super) fn is_there(&self) -> bool {
-        !matches!(self, Self::Streamed(None))
-    }
-
     /// The whole, where it is known.
     pub(super) fn known(&self) -> Option<&Bytes> {
         match self {
